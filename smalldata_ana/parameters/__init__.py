@@ -1,0 +1,1 @@
+"""The contract between session and producer: the parameter file."""

@@ -1,0 +1,1 @@
+"""Where events come from: runs, their events, and their calibration constants."""

@@ -1,0 +1,181 @@
+"""What the rest of the package knows of a run: a protocol and a few small types.
+
+A `Run` is events (by number), area detectors (raw frames) and scalars.  There are
+several implementations: `smalldata_ana.sources.psana2` reads LCLS-II files through
+psana, `smalldata_ana.sources.hdf5_run` reads images and scalars from an HDF5 file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.sources.constants import Constants
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """One area detector of a run.
+
+    Attributes
+    ----------
+    name : the name in the data acquisition, which users type
+    dettype : its type there, e.g. ``jungfrau``; the key into the table of kinds
+    shape : of a raw frame, ``(panels, rows, columns)``, or ``(rows, columns)`` for a
+        detector without panels
+    dtype : of a raw frame
+    panels : numbers of the panels that the data hold; constants may be for more
+    serial : serial number(s), or an empty string
+    generic : True if the reader does not know this type, and its frames are taken
+        as they are
+    """
+
+    name: str
+    dettype: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    panels: tuple[int, ...] = (0,)
+    serial: str = ""
+    generic: bool = False
+
+
+@dataclass(frozen=True)
+class ScalarInfo:
+    """One value (or small array) per event that stands beside the area detectors.
+
+    Attributes
+    ----------
+    name : ``<detector>/<field>``, ``epics/<name>`` or ``scan/<name>``
+    shape : of the value of one event; ``()`` for a number
+    dtype : ``float64``, ``int64`` or ``object`` (text)
+    unit : as UDUNITS text, or an empty string where it is not known
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class PixelPositions:
+    """Where each pixel of a raw frame is, in the psana frame.
+
+    Attributes
+    ----------
+    x, y, z : float64, shape of a raw frame [um]; x down, y right, z against the beam
+    pixel_size : edge of a normal pixel [um]
+    origin : where the geometry came from
+    """
+
+    x: Array
+    y: Array
+    z: Array
+    pixel_size: float
+    origin: str = ""
+
+
+@runtime_checkable
+class Run(Protocol):
+    """A run, open for reading any event in any order, from several threads.
+
+    Attributes
+    ----------
+    experiment, number : which run it is
+    origin : the files that it is read from, for people
+    timestamps : uint64, one per event, growing; seconds since 1990 (psana's epoch)
+        in the high half, nanoseconds in the low half
+    steps : int64, the number of the scan step of each event, -1 before the first
+    detectors : the area detectors by name
+    scalars : everything else by name
+    problems : what is wrong with the data (truncated files, missing chunks), a
+        sentence each
+    """
+
+    experiment: str
+    number: int
+    origin: str
+
+    @property
+    def timestamps(self) -> npt.NDArray[np.uint64]:
+        """Time of each event; see the class."""
+
+    @property
+    def steps(self) -> Indices:
+        """Scan step of each event; see the class."""
+
+    @property
+    def detectors(self) -> Mapping[str, DetectorInfo]:
+        """The area detectors by name."""
+
+    @property
+    def scalars(self) -> Mapping[str, ScalarInfo]:
+        """Everything else by name."""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the data."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+
+    def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
+        """Tell for each event whether the detector's stream has a part of it."""
+
+    def read(self, detector: str, event: int, out: Array | None = None) -> Array | None:
+        """Read one raw frame.
+
+        Parameters
+        ----------
+        detector : name of an area detector
+        event : number of the event in the run
+        out : array of the frame's shape and dtype to fill, else a new one is made
+
+        Returns
+        -------
+        The frame, in memory that belongs to the caller, or None where the detector
+        has no (complete) data in this event.
+        """
+
+    def scalar(self, name: str, events: Indices | None = None) -> Array:
+        """Read a scalar for some events (default: all).
+
+        Returns
+        -------
+        Array of shape ``(events, *shape)``: float64 with NaN, or text with '', where
+        the event has no value.  Whole numbers are int64 if no event lacks one.
+        """
+
+    def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
+        """Return a table ``(events, codes)`` of the event codes.
+
+        1 where the code is present, 0 where it is not, -1 where the event has no
+        timing data at all.
+        """
+
+    def constants(self, detector: str) -> Constants:
+        """Return the calibration constants that are valid for this run."""
+
+    def pixel_positions(self, detector: str) -> PixelPositions | None:
+        """Return where the pixels are, or None for a detector without geometry."""
+
+    def gain_configuration(
+        self, detector: str, event: int = 0
+    ) -> npt.NDArray[np.uint8] | None:
+        """Return the control bits of each pixel at an event, or None if it has none.
+
+        Only epix10ka-like detectors have them; see `smalldata_ana.detector.kinds`.
+        """
+
+    def refresh(self) -> int:
+        """Look for events that were added since, and return how many there are new."""
+
+    def close(self) -> None:
+        """Release the files."""

@@ -1,0 +1,77 @@
+"""The outside of an xtc2 file: one datagram after the other, each with a header."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import BinaryIO
+
+HEADER = struct.Struct("<6I")
+"""Time stamp (low, high), env, source, damage and type, extent."""
+
+
+class Service(IntEnum):
+    """What a datagram is: a transition, or an event."""
+
+    CONFIGURE = 2
+    BEGIN_RUN = 4
+    END_RUN = 5
+    BEGIN_STEP = 6
+    END_STEP = 7
+    ENABLE = 8
+    DISABLE = 9
+    SLOW_UPDATE = 10
+    END_OF_BATCH = 11
+    EVENT = 12
+
+    @property
+    def is_event(self) -> bool:
+        """True for an event, also for one that ends a batch."""
+        return self in (Service.EVENT, Service.END_OF_BATCH)
+
+
+def timestamp(nanoseconds: int) -> int:
+    """Return psana's timestamp of a time in nanoseconds since 1990.
+
+    Seconds are in the high half, nanoseconds in the low half.
+    """
+    seconds, rest = divmod(nanoseconds, 10**9)
+    return seconds << 32 | rest
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """One datagram of a file: what it is, and where."""
+
+    service: Service
+    offset: int
+    size: int
+
+
+def service_and_size(header: bytes | memoryview) -> tuple[Service, int]:
+    """Return what a datagram is, and its size in bytes, from its header."""
+    # timestamp (8 bytes) and env (4) are followed by an Xtc, whose extent counts
+    # itself but not those 12 bytes
+    _, _, env, _, _, extent = HEADER.unpack_from(header)
+    return Service(env >> 24 & 0xF), extent + 12
+
+
+def whole_datagrams(file: BinaryIO) -> Iterator[Datagram]:
+    """Yield the whole datagrams of a file; a cut one at the end is left out."""
+    offset, end = 0, os.fstat(file.fileno()).st_size
+    while offset + HEADER.size <= end:
+        header = os.pread(file.fileno(), HEADER.size, offset)
+        service, size = service_and_size(header)
+        if offset + size > end:
+            return
+        yield Datagram(service, offset, size)
+        offset += size
+
+
+def unfinished(path: Path) -> Path:
+    """Return what a file is called while it is being written."""
+    return path.with_name(path.name + ".inprogress")

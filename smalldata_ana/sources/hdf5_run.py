@@ -1,0 +1,367 @@
+"""A run in one HDF5 file: images and scalars without psana.
+
+For people whose data do not come from LCLS-II, and for tests.  The file holds one
+row per event; `write_run` makes such a file, and any HDF5 library can.
+
+====================================  ==============================================
+attributes of the file                ``experiment`` (text), ``run`` (number)
+``/images/<detector>``                frames, (events, rows, columns) or
+                                      (events, panels, rows, columns), any number
+                                      type; attributes ``dettype`` (see
+                                      `smalldata_ana.detector.kinds`; without it the
+                                      frames are taken as they are), ``panels``
+                                      (their numbers) and ``serial``
+``/scalars/<name>``                   (events, ...), numbers or text; the name may
+                                      have slashes; attribute ``units`` (UDUNITS)
+``/timestamps``                       (events,) uint64, growing: seconds since 1990
+                                      in the high half, nanoseconds in the low half;
+                                      without it event i is at i + 1 s
+``/steps``                            (events,) number of the scan step; without it
+                                      all events are in step 0
+``/event_codes``                      (events, codes) int8: 1 present, 0 not, -1 no
+                                      timing data; without it there are none
+``/missing/<detector>``               (events,) True where it has no data
+``/geometry/<detector>/{x,y,z}``      pixel positions [um], shape of a frame;
+                                      attributes ``pixel_size`` [um], ``origin``
+``/constants/<detector>/<constant>``  array, or text, in psana's names
+``/gain_configuration/<detector>``    uint8, control bits of the pixels
+====================================  ==============================================
+
+Only the two attributes and one image or scalar are required.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.errors import (
+    DetectorNotFound,
+    FileError,
+    NameNotFound,
+    ParameterError,
+    unknown,
+)
+from smalldata_ana.safe_files import replacing
+from smalldata_ana.sources.base import (
+    Array,
+    DetectorInfo,
+    Indices,
+    PixelPositions,
+    ScalarInfo,
+)
+from smalldata_ana.sources.constants import NAMES, Constant, Constants
+from smalldata_ana.sources.hdf5_contents import Contents, is_text, open_contents
+
+CODES = 288
+"""Number of event codes at LCLS-II: the columns of a table without timing data."""
+
+
+class Hdf5Run:
+    """A `smalldata_ana.sources.base.Run` over one HDF5 file.
+
+    Parameters
+    ----------
+    path : the file; the module's documentation describes its layout
+
+    Raises
+    ------
+    RunNotFound
+        if there is no such file, or it is not HDF5
+    FileError
+        if the file lacks a required part, or its parts do not fit each other
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path).expanduser().absolute()
+        self._lock = threading.RLock()
+        self._contents: Contents | None = open_contents(self._path)
+        self.experiment = self._contents.experiment
+        self.number = self._contents.number
+        self.origin = str(self._path)
+        self.problems: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return f"<Hdf5Run {self.experiment} run {self.number}: {self.origin}>"
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    @property
+    def timestamps(self) -> npt.NDArray[np.uint64]:
+        """Time of each event, growing."""
+        return self._opened().timestamps
+
+    @property
+    def steps(self) -> Indices:
+        """Number of the scan step of each event."""
+        return self._opened().steps
+
+    @property
+    def detectors(self) -> Mapping[str, DetectorInfo]:
+        """The area detectors by name."""
+        return self._opened().detectors
+
+    @property
+    def scalars(self) -> Mapping[str, ScalarInfo]:
+        """Everything else by name."""
+        return self._opened().scalars
+
+    def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
+        """Tell for each event whether the detector has data."""
+        self._detector(detector)
+        return ~self._opened().missing[detector]
+
+    def read(self, detector: str, event: int, out: Array | None = None) -> Array | None:
+        """Read one raw frame, or None where the detector has no data."""
+        info = self._detector(detector)
+        self._check_event(event)
+        if out is None:
+            out = np.empty(info.shape, info.dtype)
+        elif out.shape != info.shape or out.dtype != info.dtype:
+            raise ParameterError(
+                f"out has shape {out.shape} and type {out.dtype}; a frame of "
+                f"{detector!r} has {info.shape} and {info.dtype}"
+            )
+        elif not out.flags.c_contiguous:
+            raise ParameterError("out must be C-contiguous, not a strided view")
+        with self._file() as file:
+            if self._opened().missing[detector][event]:
+                return None
+            file[f"images/{detector}"].read_direct(out, np.s_[event])
+        return out
+
+    def scalar(self, name: str, events: Indices | None = None) -> Array:
+        """Read a scalar for some events (default: all)."""
+        if name not in self.scalars:
+            raise NameNotFound(unknown("scalar", name, self.scalars, self._where))
+        with self._file() as file:
+            dataset = file[f"scalars/{name}"]
+            values = dataset.asstr()[()] if is_text(dataset) else dataset[()]
+        return np.asarray(self._rows(values, events), self.scalars[name].dtype)
+
+    def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
+        """Return the table of the event codes for some events (default: all)."""
+        with self._file() as file:
+            dataset = file.get("event_codes")
+            if dataset is None:
+                table = np.broadcast_to(np.int8(-1), (len(self), CODES))
+            else:
+                table = dataset[()].astype(np.int8, copy=False)
+        return self._rows(table, events)
+
+    def constants(self, detector: str) -> Constants:
+        """Return the calibration constants that the file has for a detector."""
+        self._detector(detector)
+        origin, run = f"{self.origin}:/constants/{detector}", self.number
+        with self._file() as file:
+            group = file.get(f"constants/{detector}", {})
+            items = {
+                name: Constant(name, _value(group[name]), run, run, origin)
+                for name in NAMES
+                if name in group
+            }
+        return Constants(detector, items)
+
+    def pixel_positions(self, detector: str) -> PixelPositions | None:
+        """Return where the pixels are, or None if the file does not say it."""
+        self._detector(detector)
+        with self._file() as file:
+            group = file.get(f"geometry/{detector}")
+            if group is None:
+                return None
+            x, y, z = (np.asarray(group[axis][()], float) for axis in "xyz")
+            return PixelPositions(
+                x,
+                y,
+                z,
+                pixel_size=float(group.attrs["pixel_size"]),
+                origin=str(group.attrs.get("origin", self.origin)),
+            )
+
+    def gain_configuration(
+        self, detector: str, event: int = 0
+    ) -> npt.NDArray[np.uint8] | None:
+        """Return the control bits of the pixels, or None if there are none."""
+        self._detector(detector)
+        self._check_event(event)
+        with self._file() as file:
+            dataset = file.get(f"gain_configuration/{detector}")
+            return None if dataset is None else np.asarray(dataset[()], np.uint8)
+
+    def refresh(self) -> int:
+        """Open the file anew, and return how many events were added."""
+        with self._lock:
+            before = len(self)
+            # HDF5 shows what was added only after the file was closed altogether.
+            self.close()
+            self._contents = open_contents(self._path)
+            added = len(self) - before
+        if added < 0:
+            raise FileError(
+                f"{self.origin} has become shorter: {before + added} events, "
+                f"{before} before; open the run again"
+            )
+        return added
+
+    def close(self) -> None:
+        """Release the file."""
+        with self._lock:
+            if self._contents is not None:
+                self._contents.file.close()
+                self._contents = None
+
+    @property
+    def _where(self) -> str:
+        return f"{self.experiment} run {self.number}"
+
+    def _opened(self) -> Contents:
+        # During refresh() another thread has to wait for the file opened anew.
+        with self._lock:
+            if self._contents is None:
+                raise FileError(f"{self.origin} was closed; open the run again")
+            return self._contents
+
+    @contextmanager
+    def _file(self) -> Iterator[h5py.File]:
+        with self._lock:
+            try:
+                yield self._opened().file
+            except OSError as error:
+                raise FileError(f"{self.origin} cannot be read: {error}") from error
+
+    def _detector(self, name: str) -> DetectorInfo:
+        known = self.detectors
+        if name not in known:
+            raise DetectorNotFound(unknown("area detector", name, known, self._where))
+        return known[name]
+
+    def _check_event(self, event: int) -> None:
+        if not 0 <= event < len(self):
+            raise ParameterError(
+                f"no event {event} in {self._where}; it has {len(self)} events, "
+                "counted from 0"
+            )
+
+    def _rows(self, values: Array, events: Indices | None) -> Array:
+        if events is None:
+            return values
+        events = np.asarray(events)
+        for event in (events.min(), events.max()) if events.size else ():
+            self._check_event(int(event))
+        return values[events]
+
+
+def _value(dataset: h5py.Dataset) -> npt.NDArray[Any] | str:
+    return str(dataset.asstr()[()]) if is_text(dataset) else np.asarray(dataset[()])
+
+
+def write_run(
+    path: str | os.PathLike[str],
+    *,
+    experiment: str,
+    run: int,
+    images: Mapping[str, Array],
+    timestamps: npt.NDArray[np.uint64] | None = None,
+    scalars: Mapping[str, Array] = {},
+    units: Mapping[str, str] = {},
+    steps: Indices | None = None,
+    event_codes: npt.NDArray[np.int8] | None = None,
+    dettypes: Mapping[str, str] = {},
+    missing: Mapping[str, npt.NDArray[np.bool_]] = {},
+    positions: Mapping[str, PixelPositions] = {},
+    constants: Mapping[str, Mapping[str, npt.NDArray[Any] | str]] = {},
+    gain_configuration: Mapping[str, npt.NDArray[np.uint8]] = {},
+) -> Path:
+    """Write a run that `Hdf5Run` reads.
+
+    Parameters
+    ----------
+    path : the file; one that is there is replaced when the new one is complete
+    experiment, run : which run it is
+    images : raw frames by detector, (events, rows, columns) or
+        (events, panels, rows, columns)
+    timestamps : (events,), growing; default: one event a second
+    scalars : (events, ...) by name, numbers or text
+    units : units of the scalars by name, as UDUNITS text
+    steps : (events,) numbers of the scan steps
+    event_codes : (events, codes): 1 present, 0 not, -1 no timing data
+    dettypes : types of the detectors in the data acquisition, by name
+    missing : (events,) by detector, True where it has no data
+    positions : positions of the pixels by detector
+    constants : calibration constants by detector and psana's name of the constant
+    gain_configuration : control bits of the pixels by detector
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    ParameterError
+        if something is given for a detector or scalar that is not there
+    FileError
+        if the parts do not fit each other, or the file cannot be written
+    """
+    for names in (dettypes, missing, positions, constants, gain_configuration):
+        _check_names("area detector", names, images)
+    _check_names("scalar", units, scalars)
+    for items in constants.values():
+        _check_names("constant", items, NAMES)
+    path = Path(path).expanduser().absolute()
+    with _written_aside(path) as file:
+        file.attrs.update(experiment=experiment, run=run)
+        columns = {"timestamps": timestamps, "steps": steps, "event_codes": event_codes}
+        _put(file, "", {k: v for k, v in columns.items() if v is not None})
+        _put(file, "images/", images)
+        _put(file, "scalars/", scalars)
+        _put(file, "missing/", missing)
+        _put(file, "gain_configuration/", gain_configuration)
+        for name, items in constants.items():
+            _put(file, f"constants/{name}/", items)
+        for name, where in positions.items():
+            _put(file, f"geometry/{name}/", {a: getattr(where, a) for a in "xyz"})
+            file[f"geometry/{name}"].attrs["pixel_size"] = where.pixel_size
+            file[f"geometry/{name}"].attrs["origin"] = where.origin
+        for name, dettype in dettypes.items():
+            file[f"images/{name}"].attrs["dettype"] = dettype
+        for name, unit in units.items():
+            file[f"scalars/{name}"].attrs["units"] = unit
+    return path
+
+
+def _check_names(what: str, names: Mapping[str, Any], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ParameterError(unknown(what, name, known))
+
+
+def _put(file: h5py.File, folder: str, values: Mapping[str, Array | str]) -> None:
+    for name, value in values.items():
+        file[folder + name] = _storable(value)
+
+
+def _storable(value: Array | str) -> Array | str:
+    """Turn numpy's own text type, which HDF5 does not have, into text objects."""
+    unicode = isinstance(value, np.ndarray) and value.dtype.kind == "U"
+    return np.asarray(value, object) if unicode else value
+
+
+@contextmanager
+def _written_aside(path: Path) -> Iterator[h5py.File]:
+    """Give a new file; check it when it is written, and put it into its place."""
+    with replacing(path) as aside:
+        try:
+            with h5py.File(aside, "w") as file:
+                yield file
+        except (TypeError, ValueError) as error:
+            raise FileError(f"cannot write {path}: {error}") from error
+        open_contents(aside, shown_as=path).file.close()
