@@ -1,0 +1,1 @@
+"""One detector: from raw frames to calibrated images."""

@@ -1,0 +1,226 @@
+"""From raw frames to calibrated images.
+
+A calibration is made once for a run, and then turns one raw frame after the other
+into a float32 image: ``(data - pedestal - offset) / gain``, with the constants of the
+gain stage in which each pixel was read, and 0 where the status constants say that the
+pixel is bad.  That is what psana's ``det.raw.calib`` gives without a common mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.detector.detector_constants import DetectorConstants
+from smalldata_ana.detector.kinds import ADU, CommonMode, Correction, Kind, kind_of
+from smalldata_ana.detector.output import check_output
+from smalldata_ana.detector.planes import Planes, SetUp
+from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
+from smalldata_ana.sources.base import DetectorInfo, Run
+from smalldata_ana.sources.constants import Constants
+
+Array = npt.NDArray[Any]
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Convert = Callable[[Array, Image], None]
+"""Fills an image from a raw frame, both of the detector's shape."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How the raw frames of one detector become images; make it with `for_run`.
+
+    It can be called from several threads.
+
+    Attributes
+    ----------
+    detector : its name
+    kind : its row of the table of kinds
+    common_mode : number of the correction that is done; -1 where another was asked
+        for but there are no pedestals
+    label : what the correction is called in the names of images, e.g. ``pedSub_``
+    unit : of the images, ``keV`` or ``ADU``
+    shape, dtype : of a raw frame
+    good : pixels to use, shape of a frame: no status bit in any gain stage, not
+        masked by the constants, and with usable pedestal and gain
+    rms : noise of each pixel in the unit of the images, in the gain stage that it has
+        before it switches, or None where it is not known
+    constants : the constants of the run, with their origin
+    notes : remarks for people, e.g. that there are no pedestals
+    convert : does the work
+    """
+
+    detector: str
+    kind: Kind
+    common_mode: int
+    label: str
+    unit: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    good: Mask
+    rms: Image | None
+    constants: Constants
+    notes: tuple[str, ...]
+    convert: Convert
+
+    @classmethod
+    def for_run(cls, run: Run, detector: str, common_mode: int | None = None) -> Self:
+        """Make the calibration of a detector from the constants of a run.
+
+        Parameters
+        ----------
+        run : the run
+        detector : name of an area detector
+        common_mode : number of the correction, or None for the kind's default
+
+        Raises
+        ------
+        DetectorNotFound
+            if the run has no such area detector
+        ParameterError
+            if the kind does not have this common mode, or the frames are not of the
+            type that it needs
+        ConstantsError
+            if constants do not fit the detector
+        """
+        if detector not in run.detectors:
+            where = f"{run.experiment} run {run.number}"
+            raise DetectorNotFound(
+                unknown("area detector", detector, run.detectors, where)
+            )
+        info = run.detectors[detector]
+        kind = kind_of(info.dettype)
+        wanted = kind.common_mode(common_mode)
+        fitted = DetectorConstants(
+            info,
+            kind,
+            run.constants(detector),
+            strict=not (wanted.is_raw or kind.frame_may_differ),
+        )
+        configured = kind.configured_stages is not None
+        setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
+        mode = setup.possible(wanted)
+        _check_type(kind, info, mode)
+        planes = None if mode.is_raw else setup.planes(mode)
+        good, rms = setup.good(planes), setup.rms(planes)
+        return cls(
+            detector=detector,
+            kind=kind,
+            common_mode=mode.number,
+            label=mode.label,
+            unit=ADU if planes is not None and planes.gain is None else mode.unit,
+            shape=info.shape,
+            dtype=info.dtype,
+            good=good,
+            rms=rms,
+            constants=fitted.constants,
+            notes=tuple(fitted.notes),
+            convert=_converter(kind, mode, planes),
+        )
+
+    def __call__(self, raw: Array, out: Image | None = None) -> Image:
+        """Calibrate one raw frame.
+
+        Parameters
+        ----------
+        raw : a frame as `Run.read` gives it; it is not changed
+        out : contiguous float32 array of the same shape to fill, else a new one is
+            made
+
+        Returns
+        -------
+        The image, float32, in `unit`.
+
+        Raises
+        ------
+        ParameterError
+            if `raw` or `out` is not of the detector's shape and type
+        """
+        wrong_type = self.kind.data_mask is not None and raw.dtype != self.dtype
+        if raw.shape != self.shape or wrong_type:
+            raise ParameterError(
+                f"a frame of {raw.shape} {raw.dtype} is not one of "
+                f"{self.detector!r}, which are {self.shape} {self.dtype}"
+            )
+        if out is None:
+            out = np.empty(self.shape, np.float32)
+        check_output(out, self.shape)
+        self.convert(raw, out)
+        return out
+
+
+def _check_type(kind: Kind, info: DetectorInfo, mode: CommonMode) -> None:
+    needs_words = kind.data_mask is not None and mode.correction != Correction.WORD
+    if needs_words and info.dtype != np.uint16:
+        raise ParameterError(
+            f"raw frames of {kind.dettype!r} are uint16 words, but those of "
+            f"{info.name!r} are {info.dtype}; give them another dettype"
+        )
+
+
+def _converter(kind: Kind, mode: CommonMode, planes: Planes | None) -> Convert:
+    if planes is not None:
+        return _planes_converter(kind, planes)
+    if mode.correction is Correction.DATA and kind.data_mask is not None:
+        return _data_converter(kind.data_mask)
+    return _copy
+
+
+def _copy(raw: Array, out: Image) -> None:
+    np.copyto(out, raw, casting="unsafe")
+
+
+def _data_converter(data_mask: int) -> Convert:
+    from smalldata_ana.detector.calibration_kernels import data_bits
+
+    def convert(raw: Array, out: Image) -> None:
+        data_bits(raw.reshape(-1), data_mask, out.reshape(-1))
+
+    return convert
+
+
+def _planes_converter(kind: Kind, planes: Planes) -> Convert:
+    if kind.data_mask is None:
+        return _number_converter(planes.pedestal[0], planes.factor[0])
+    several = len(planes.pedestal) > 1
+    return _word_converter(
+        kind.data_mask,
+        kind.gain_bits if several else 0,
+        kind.plane_of_bits if several else (0, 0, 0, 0),
+        planes,
+    )
+
+
+def _number_converter(pedestal: Image, factor: Image) -> Convert:
+    def convert(raw: Array, out: Image) -> None:
+        np.subtract(raw, pedestal, out=out, casting="same_kind")
+        np.multiply(out, factor, out=out)
+
+    return convert
+
+
+def _word_converter(
+    data_mask: int, gain_bits: int, plane_of_bits: tuple[int, ...], planes: Planes
+) -> Convert:
+    from smalldata_ana.detector.calibration_kernels import calibrate
+
+    table = np.array(plane_of_bits, np.int8)
+    pedestal = np.ascontiguousarray(planes.pedestal).reshape(len(planes.pedestal), -1)
+    factor = planes.factor.reshape(len(planes.factor), -1)
+
+    def convert(raw: Array, out: Image) -> None:
+        calibrate(
+            raw.reshape(-1),
+            data_mask,
+            gain_bits,
+            table,
+            pedestal,
+            factor,
+            out.reshape(-1),
+        )
+
+    return convert

@@ -1,0 +1,160 @@
+"""Constants arranged in the planes from which a raw word chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.detector.detector_constants import DetectorConstants
+from smalldata_ana.detector.kinds import RAW, CommonMode, Correction
+from smalldata_ana.errors import ConstantsError
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The constants of a correction.
+
+    Attributes
+    ----------
+    pedestal : float32 ``(planes, *frame)`` [ADU], with the offset
+    factor : float32 ``(planes, *frame)``: 1/gain, or 1 without gains; 0 where a pixel
+        is bad or its constants are not usable
+    gain : of the first plane [ADU/keV], or None
+    usable : bool, shape of a frame; pixels with usable constants in the first plane
+    """
+
+    pedestal: Image
+    factor: Image
+    gain: Image | None
+    usable: Mask
+
+
+class SetUp:
+    """The steps from constants to planes.
+
+    Parameters
+    ----------
+    fitted : the constants
+    configuration : control bits of the pixels, for kinds that have them, or None
+
+    Raises
+    ------
+    ConstantsError
+        if the configuration or a constant does not fit the detector
+    """
+
+    def __init__(
+        self, fitted: DetectorConstants, configuration: npt.NDArray[Any] | None
+    ) -> None:
+        self.fitted = fitted
+        self.status = fitted.status_good()
+        self.pedestal = fitted.by_stage("pedestals")
+        decode = fitted.kind.configured_stages
+        self.stages: npt.NDArray[np.int8] | None = None
+        self.undecided = decode is not None and configuration is None
+        if decode is None or configuration is None:
+            return
+        self.stages = decode(configuration)
+        if self.stages.shape[1:] != fitted.info.shape:
+            raise ConstantsError(
+                f"the gain configuration of {fitted.info.name!r} has the shape "
+                f"{self.stages.shape[1:]}, its frames {fitted.info.shape}"
+            )
+
+    def possible(self, wanted: CommonMode) -> CommonMode:
+        """Return the correction, or raw with a note where something is missing."""
+        if wanted.is_raw:
+            return wanted
+        if self.pedestal is None:
+            missing = "pedestals"
+        elif self.undecided and wanted.correction is not Correction.FIRST_PEDESTAL:
+            missing = "gain configuration of the pixels"
+        else:
+            return wanted
+        self.fitted.notes.append(f"no {missing}: raw data")
+        return self.fitted.kind.common_mode(RAW)
+
+    def planes(self, mode: CommonMode) -> Planes:
+        """Return the planes of a correction that is `possible`, but not raw.
+
+        Raises
+        ------
+        ConstantsError
+            if there are no pedestals, or the gains do not fit the detector
+        """
+        pedestal = self._with_offset()
+        if mode.correction is Correction.FIRST_PEDESTAL:
+            return self._scaled(pedestal[:1], None)
+        gain = self._gain() if mode.correction is Correction.GAIN else None
+        return self._scaled(
+            self._chosen(pedestal), None if gain is None else self._chosen(gain)
+        )
+
+    def good(self, planes: Planes | None) -> Mask:
+        """Return the pixels to use, shape of a frame."""
+        good = self.status & self.fitted.mask_good()
+        return good if planes is None else good & planes.usable
+
+    def rms(self, planes: Planes | None) -> Image | None:
+        """Return the noise in the first plane, shape of a frame, if it is known."""
+        rms = self.fitted.by_stage("pixel_rms")
+        if rms is None or self.undecided:
+            return None
+        configured = planes is None or len(planes.pedestal) > 1
+        first: Image = self._chosen(rms)[0] if configured else rms[0]
+        if planes is None or planes.gain is None:
+            return first
+        inverse = np.zeros_like(first)
+        np.divide(1, planes.gain, out=inverse, where=planes.usable)
+        return first * np.abs(inverse)
+
+    def _with_offset(self) -> Image:
+        if self.pedestal is None:
+            raise ConstantsError(f"no pedestals for {self.fitted.info.name!r}")
+        adds = self.fitted.kind.adds_offset
+        offset = self.fitted.by_stage("pixel_offset") if adds else None
+        return self.pedestal if offset is None else self.pedestal + offset
+
+    def _gain(self) -> Image | None:
+        gain = self.fitted.by_stage("pixel_gain")
+        if gain is None:
+            self.fitted.notes.append("no gain: pedestals subtracted only, in ADU")
+        return gain
+
+    def _chosen(self, by_stage: Image) -> Image:
+        """Return the planes of the configured stages, NaN where there is none."""
+        if self.stages is None:
+            return by_stage
+        index = np.maximum(self.stages, 0).astype(np.intp)
+        chosen = np.take_along_axis(by_stage, index, axis=0)
+        chosen[self.stages < 0] = np.nan
+        return chosen
+
+    def _scaled(self, pedestal: Image, gain: Image | None) -> Planes:
+        usable = np.isfinite(pedestal)
+        if not usable.all():
+            pedestal = np.where(usable, pedestal, np.float32(0))
+        factor = np.zeros_like(pedestal)
+        if gain is None:
+            np.copyto(factor, 1, where=usable)
+        else:
+            usable &= np.isfinite(gain) & (gain != 0)
+            np.divide(1, gain, out=factor, where=usable)
+        factor *= self.status
+        self._note_unusable(usable)
+        first = None if gain is None else gain[0]
+        return Planes(pedestal, factor, first, usable[0])
+
+    def _note_unusable(self, usable: Mask) -> None:
+        count = int(np.count_nonzero(~usable.all(axis=0)))
+        if count:
+            self.fitted.notes.append(
+                f"{count} pixels have, in some gain stage, a pedestal that is not a "
+                "number, or a gain that is not a number or 0; there they give 0"
+            )

@@ -1,0 +1,155 @@
+"""Constants that are missing or wrong, and frames that do not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_run import COLS, ROWS, FakeRun, any_words, assert_calibrated, made_up
+from psana_reference import psana_calib
+
+from smalldata_ana.detector.calibration import Calibration
+from smalldata_ana.errors import ConstantsError, DetectorNotFound, ParameterError
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("dettype", ["jungfrau", "epix10ka", "epix100", "camera"])
+def test_without_pedestals_the_data_are_raw_and_said_to_be(rng, dettype):
+    words = any_words(rng)
+    control = np.zeros(words.shape, np.uint8)
+    calibration = Calibration.for_run(
+        FakeRun(dettype, words, {}, control=control), "det"
+    )
+    assert "no pedestals: raw data" in calibration.notes
+    assert (calibration.label, calibration.unit) == ("raw_", "ADU")
+    assert calibration.common_mode == -1
+    expected = Calibration.for_run(FakeRun(dettype, words, {}), "det", -1)(words)
+    np.testing.assert_array_equal(calibration(words), expected)
+
+
+def test_without_gain_configuration_the_data_are_raw_and_said_to_be(rng):
+    words = any_words(rng)
+    calibration = Calibration.for_run(
+        FakeRun("epix10ka", words, made_up(rng, "epix10ka")), "det"
+    )
+    assert "no gain configuration of the pixels: raw data" in calibration.notes
+    assert (calibration.label, calibration.unit) == ("raw_", "ADU")
+
+
+@pytest.mark.parametrize("dettype", ["jungfrau", "epix100"])
+def test_without_gain_pedestals_are_subtracted_in_adu(rng, dettype):
+    words, constants = any_words(rng) & 0x3FFF, made_up(rng, dettype)
+    del constants["pixel_gain"], constants["pixel_status"]
+    calibration = Calibration.for_run(FakeRun(dettype, words, constants), "det")
+    first = constants["pedestals"].reshape(-1, ROWS, COLS)[0]
+    assert_calibrated(calibration(words)[0], words[0] - first)
+    assert (calibration.label, calibration.unit) == ("pedSub_", "ADU")
+    assert any("no gain" in note for note in calibration.notes)
+
+
+def test_notes_of_the_store_are_kept(rng):
+    words = any_words(rng)
+    notes = Calibration.for_run(FakeRun("camera", words, {}), "det").notes
+    assert notes[0] == "a note of the store"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["pedestals", "pixel_gain"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_constants_that_are_not_numbers_give_zero_and_a_note(rng, name, value):
+    constants, words = made_up(rng, "jungfrau"), any_words(rng)
+    constants[name][:, 0, 3] = value
+    before = constants[name].copy()
+    calibration = Calibration.for_run(FakeRun("jungfrau", words, constants), "det")
+    image = calibration(words)
+    assert not image[0, 3].any()
+    assert np.isfinite(image).all()
+    assert not calibration.good[0, 3].any()
+    assert any(note.startswith(f"{COLS} pixels") for note in calibration.notes)
+    np.testing.assert_array_equal(constants[name], before)
+
+
+@pytest.mark.filterwarnings("error")
+def test_zero_gain_gives_zero_as_psana_does(rng):
+    constants, words = made_up(rng, "jungfrau"), any_words(rng)
+    constants["pixel_gain"][1] = 0
+    calibration = Calibration.for_run(FakeRun("jungfrau", words, constants), "det")
+    assert_calibrated(calibration(words), psana_calib("jungfrau", words, constants))
+    assert calibration.good.any()
+
+
+@pytest.mark.parametrize("name", ["pedestals", "pixel_gain", "pixel_status"])
+@pytest.mark.parametrize(
+    "shape", [(3, 1, ROWS, COLS), (2, 2, ROWS, COLS), (3, 2, COLS, ROWS), (5,), ()]
+)
+def test_constants_of_the_wrong_shape_are_an_error(rng, name, shape):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants[name] = np.ones(shape, np.float32)
+    with pytest.raises(ConstantsError) as error:
+        Calibration.for_run(FakeRun("jungfrau", words, constants, (0, 1)), "det")
+    text = str(error.value)
+    for part in ("'det'", name, str(shape), str(words.shape), f"store/{name}.npy"):
+        assert part in text
+    assert "common_mode=-1" in text
+
+
+def test_camera_leaves_out_what_does_not_fit_and_says_so(rng):
+    words = any_words(rng)[0]
+    run = FakeRun("opal", words, {"pedestals": np.ones((5, 6))})
+    calibration = Calibration.for_run(run, "det")
+    np.testing.assert_array_equal(calibration(words), words)
+    assert calibration.label == "raw_"
+    assert any("(5, 6)" in note and "left out" in note for note in calibration.notes)
+
+
+def test_gain_configuration_of_another_shape_is_an_error(rng):
+    words = any_words(rng, 2)
+    run = FakeRun(
+        "epix10ka",
+        words,
+        made_up(rng, "epix10ka", 2),
+        (0, 1),
+        np.zeros((1, ROWS, COLS), np.uint8),
+    )
+    with pytest.raises(ConstantsError, match="gain configuration of 'det'"):
+        Calibration.for_run(run, "det")
+
+
+def test_common_mode_that_does_not_exist_is_an_error(rng):
+    words = any_words(rng)
+    with pytest.raises(ParameterError, match="no common mode 46 for 'epix100'"):
+        Calibration.for_run(FakeRun("epix100", words, {}), "det", 46)
+
+
+def test_detector_that_does_not_exist_is_an_error(rng):
+    run = FakeRun("epix100", any_words(rng), {})
+    with pytest.raises(DetectorNotFound, match=r"xpptut15 run 7.*Did you mean 'det'"):
+        Calibration.for_run(run, "dett")
+
+
+def test_frames_that_are_not_words_are_an_error(rng):
+    frame = any_words(rng).astype(np.float32)
+    with pytest.raises(ParameterError, match=r"uint16 words.*float32"):
+        Calibration.for_run(FakeRun("jungfrau", frame, made_up(rng, "jungfrau")), "det")
+
+
+@pytest.mark.parametrize(
+    "frame", [np.zeros((2, ROWS, COLS), np.uint16), np.zeros((1, ROWS, COLS))]
+)
+def test_frame_that_is_not_the_detectors_is_an_error(rng, frame):
+    run = FakeRun("jungfrau", any_words(rng), made_up(rng, "jungfrau"))
+    with pytest.raises(ParameterError, match="'det'"):
+        Calibration.for_run(run, "det")(frame)
+
+
+@pytest.mark.parametrize(
+    "out", [np.empty((1, ROWS, COLS)), np.empty((1, COLS, ROWS), "f4").swapaxes(1, 2)]
+)
+def test_output_that_cannot_hold_the_image_is_an_error(rng, out):
+    words = any_words(rng)
+    run = FakeRun("jungfrau", words, made_up(rng, "jungfrau"))
+    with pytest.raises(ParameterError, match="contiguous float32"):
+        Calibration.for_run(run, "det")(words, out)
