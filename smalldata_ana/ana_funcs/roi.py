@@ -1,0 +1,228 @@
+"""The sum, mean, maximum and centre of mass of a region of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from traitlets import Bool, Float, Instance, List, TraitError, Unicode, Union, validate
+
+from smalldata_ana.ana_funcs.base import DetObjectFunc
+from smalldata_ana.ana_funcs.regions import Box, RegionTrait, boxes_within
+from smalldata_ana.detector.protocol import Array, Field, ImageSource
+from smalldata_ana.errors import ParameterError
+from smalldata_ana.parameters.model import register
+
+_NUMBER = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A box of the detector, and what is known of its pixels before any event.
+
+    Attributes
+    ----------
+    slices : into the raw frame
+    good : bool, shape of the box; True = use
+    n_good : number of good pixels
+    """
+
+    slices: tuple[slice, ...]
+    good: npt.NDArray[np.bool_]
+    n_good: int
+
+    @classmethod
+    def of(cls, box: Box, good: npt.NDArray[np.bool_]) -> _Window:
+        slices = tuple(slice(begin, end) for begin, end in box)
+        inside = good[slices].copy()
+        return cls(slices, inside, int(np.count_nonzero(inside)))
+
+
+@register("roi")
+class ROIFunc(DetObjectFunc):
+    """Sum, mean, maximum and centre of mass of the good pixels of a region.
+
+    Results: ``sum`` and ``max`` (in the image's unit), ``mean`` (over the good
+    pixels), ``com`` (centre of mass: raw row and column, as indices of the detector
+    and not of the region; NaN where the sum is 0), and ``area``, the pixels
+    themselves (float32, NaN where not good; a single panel's axis is left out).
+    Several boxes are one region: each number is over all of them, and the centre of
+    mass is that of their rows and columns whatever their panel.
+
+    Other functions can be chained to a region of a single box: they get its pixels.
+    """
+
+    name = Unicode("ROI", help="what the results are called: <name>_<key>")
+    ROI = RegionTrait(
+        help="half-open [begin, end) by axis of the raw frame: [[r0, r1], [c0, c1]] "
+        "or [[p0, p1], [r0, r1], [c0, c1]], or a list of boxes; none: all pixels"
+    )
+    writeArea = Bool(False, help="store the pixels; needs a single box")
+    calcPars = Bool(True, help="store sum, mean, max and com")
+    thresADU = Union(
+        [Float(), List(Float(), minlen=2, maxlen=2)],
+        default_value=None,
+        allow_none=True,
+        help="pixels below it count as 0; [low, high]: also those above high "
+        "[unit of the image]",
+    )
+    userMask = Instance(
+        np.ndarray, allow_none=True, help="1 = use, shape of the detector"
+    ).tag(file=False)
+
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        if self.writeArea and len(self._given_boxes()) > 1:
+            raise ParameterError("writeArea needs a region of a single box")
+
+    def _given_boxes(self) -> list[Any]:
+        several = self.ROI is not None and isinstance(self.ROI[0][0], list)
+        return self.ROI if several else [self.ROI]
+
+    @validate("thresADU")
+    def _ordered(self, proposal: Mapping[str, Any]) -> Any:
+        value = proposal["value"]
+        if isinstance(value, list) and value[0] > value[1]:
+            raise TraitError(f"thresADU = {value}: the lower limit comes first")
+        return value
+
+    def setFromDet(self, det: ImageSource) -> None:
+        """Prepare for the images of a detector; as `DetObjectFunc.setFromDet`."""
+        super().setFromDet(det)
+        good = self._good_of(det)
+        boxes = boxes_within(self.ROI, det.shape, det.name)
+        self._windows = [_Window.of(box, good) for box in boxes]
+        self._n_good = sum(window.n_good for window in self._windows)
+        if not self._n_good:
+            raise ParameterError(
+                f"no pixel of ROI = {self.ROI} of {det.name!r} is good; all are masked"
+            )
+        self._limits = _limits(self.thresADU)
+        for func in self.funcs.values():
+            func.setFromDet(self)
+
+    def _good_of(self, det: ImageSource) -> npt.NDArray[np.bool_]:
+        if self.userMask is None:
+            return det.good
+        use = np.asarray(self.userMask, bool)
+        if use.shape != det.shape:
+            raise ParameterError(
+                f"userMask has shape {use.shape}, but {det.name!r} has {det.shape}"
+            )
+        good: npt.NDArray[np.bool_] = det.good & use
+        return good
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the pixels that are stored and passed on."""
+        shape = self._windows[0].good.shape
+        return shape[1:] if len(shape) > 2 and shape[0] == 1 else shape
+
+    @property
+    def good(self) -> npt.NDArray[np.bool_]:
+        """Good pixels of those that are passed on."""
+        return self._windows[0].good.reshape(self.shape)
+
+    @property
+    def unit(self) -> str:
+        """The unit of the pixels."""
+        return self.source.unit
+
+    def addFunc(self, func: DetObjectFunc) -> None:
+        """Chain a function to this one: it works on the pixels of the region.
+
+        Raises
+        ------
+        ParameterError
+            if the region has several boxes, or the name is taken
+        """
+        if len(self._given_boxes()) > 1:
+            raise ParameterError(
+                f"{self.name!r} has several boxes, so {func.name!r} cannot be chained "
+                "to it; make an entry for each box"
+            )
+        if func.name in self.funcs:
+            raise ParameterError(f"{self.name!r} has a function {func.name!r} already")
+        if self._source is not None:
+            func.setFromDet(self)
+        self.funcs[func.name] = func
+
+    def describe(self) -> dict[str, Field]:
+        """Return the results that there will be, after set-up."""
+        unit = self.unit
+        fields: dict[str, Field] = {}
+        if self.calcPars:
+            axes = min(2, self._windows[0].good.ndim)
+            fields |= {key: Field(_NUMBER, (), unit) for key in ("sum", "mean", "max")}
+            fields["com"] = Field(_NUMBER, (axes,), "pixel")
+        if self.writeArea:
+            fields["area"] = Field(np.dtype(np.float32), self.shape, unit)
+        for name, func in self.funcs.items():
+            fields |= {f"{name}_{key}": f for key, f in func.describe().items()}
+        return fields
+
+    def process(self, data: Array) -> dict[str, Any]:
+        """Compute the results of one image; as `DetObjectFunc.process`."""
+        parts = [self._pixels(data[w.slices], w) for w in self._windows]
+        results: dict[str, Any] = self._numbers(parts) if self.calcPars else {}
+        image = parts[0].reshape(self.shape)
+        if self.writeArea:
+            area = np.where(self.good, image, np.nan)
+            results["area"] = area.astype(np.float32, copy=False)
+        for name, func in self.funcs.items():
+            results |= {f"{name}_{key}": v for key, v in func.process(image).items()}
+        return results
+
+    def _pixels(self, data: Array, window: _Window) -> Array:
+        """Return the pixels of a box with 0 for those that do not count."""
+        counts = window.good
+        if self._limits is not None:
+            low, high = self._limits
+            counts = counts & (data >= low) & (data <= high)
+        elif window.n_good == counts.size:
+            return data
+        return np.where(counts, data, data.dtype.type(0))
+
+    def _numbers(self, parts: list[Array]) -> dict[str, Any]:
+        total = 0.0
+        moments = np.zeros(min(2, parts[0].ndim))
+        maximum = -np.inf
+        for pixels, window in zip(parts, self._windows, strict=True):
+            profiles = _profiles(pixels)
+            total += float(profiles[-1].sum())
+            for axis, profile in enumerate(profiles):
+                begin = window.slices[axis - len(profiles)].start
+                moments[axis] += profile @ np.arange(begin, begin + profile.size)
+            maximum = max(maximum, _maximum(pixels, window))
+        com = moments / total if total else np.full_like(moments, np.nan)
+        mean = total / self._n_good
+        return {"sum": total, "mean": mean, "max": maximum, "com": com}
+
+
+def _limits(threshold: float | list[float] | None) -> tuple[float, float] | None:
+    if threshold is None:
+        return None
+    low, high = threshold if isinstance(threshold, list) else (threshold, np.inf)
+    return low, high
+
+
+def _profiles(pixels: Array) -> list[npt.NDArray[np.float64]]:
+    """Return the sums over all but each of the last two axes, in float64."""
+    if pixels.ndim == 1:
+        return [pixels.astype(np.float64)]
+    image = pixels.astype(np.float64)
+    rows = image.sum(axis=-1)
+    columns = image.sum(axis=-2)
+    panels = tuple(range(pixels.ndim - 2))
+    return [rows.sum(axis=panels), columns.sum(axis=panels)]
+
+
+def _maximum(pixels: Array, window: _Window) -> float:
+    """Return the largest of the good pixels, of which the others are 0."""
+    largest = float(pixels.max())
+    if largest > 0 or window.n_good == pixels.size:
+        return largest
+    return float(np.max(pixels, where=window.good, initial=-np.inf))

@@ -1,0 +1,155 @@
+"""One entry of a parameter file, and the reading of it from its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.parameters import toml_text
+from smalldata_ana.parameters.model import Parameters, model_of
+from smalldata_ana.parameters.run_range import RunRange
+
+COMMON_KEYS = ("runs", "enabled", "of", "made")
+"""What an entry of any kind may hold beside its parameters."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Parameters of one kind for one detector and a range of runs.
+
+    Attributes
+    ----------
+    detector : its name
+    kind : one of `smalldata_ana.parameters.model.kinds`
+    runs : the runs that it is for
+    values : the parameters that are given, without the name
+    name : what its results are called; empty for kinds of which there is but one
+    enabled : False takes away what an earlier entry of this name set up
+    of : the name of the function that this one is chained to, or None
+    made : who made it, when and how
+    line : where it stands in its file, or None
+    """
+
+    detector: str
+    kind: str
+    runs: RunRange
+    values: Mapping[str, Any]
+    name: str = ""
+    enabled: bool = True
+    of: str | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+    line: int | None = None
+
+    @property
+    def path(self) -> tuple[str, str, str]:
+        """The key of its array of tables."""
+        return ("detector", self.detector, self.kind)
+
+    def __str__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"{toml_text.key_text(*self.path)}{name}, runs {self.runs}"
+
+    def make(self) -> Parameters:
+        """Return an object of the kind's class with these parameters.
+
+        Raises
+        ------
+        ParameterError
+            if a parameter is unknown or has a value that is not allowed
+        """
+        name = {"name": self.name} if self.name else {}
+        return model_of(self.kind)(**name, **self.values)
+
+    def text(self) -> str:
+        """Return the entry as TOML."""
+        table: dict[str, Any] = {"runs": str(self.runs), "name": self.name or None}
+        table |= self.values
+        if not self.enabled:
+            table["enabled"] = False
+        made = dict(self.made) or None
+        return toml_text.table_text(self.path, table | {"of": self.of, "made": made})
+
+
+def problems_of(kind: str, table: object) -> Iterator[tuple[str, str]]:
+    """Check the table of an entry.
+
+    Yields
+    ------
+    The key that is wrong (or an empty text, if it is the whole) and what is wrong.
+    """
+    if not isinstance(table, dict):
+        yield "", f"an entry is a table, not {table!r}"
+        return
+    model = model_of(kind)
+    found = False
+    for key, value in table.items():
+        problem = _key_problem(model, kind, key, value)
+        if problem:
+            found = True
+            yield key, problem
+    if "runs" not in table:
+        yield "", "'runs' is missing, for instance runs = \"12-\""
+    elif not found:
+        values = {k: v for k, v in table.items() if k not in COMMON_KEYS}
+        problem = _model_problem(model, values)
+        if problem:
+            yield "", problem
+
+
+def _key_problem(model: type[Parameters], kind: str, key: str, value: Any) -> str:
+    if key == "runs":
+        return _runs_problem(value)
+    if key in COMMON_KEYS:
+        wanted = {"enabled": bool, "of": str, "made": dict}[key]
+        fits = isinstance(value, wanted)
+        return "" if fits else f"{key} = {value!r} is not a {wanted.__name__}"
+    if key not in model.file_keys():
+        known = (*COMMON_KEYS, *model.file_keys())
+        return unknown("parameter", key, known, f"an entry of kind {kind!r}")
+    return _model_problem(model, {key: value})
+
+
+def _runs_problem(value: Any) -> str:
+    if not isinstance(value, str):
+        return f'runs = {value!r} is not a text; write runs = "{value}"'
+    try:
+        RunRange.parse(value)
+    except ParameterError as error:
+        return str(error)
+    return ""
+
+
+def _model_problem(model: type[Parameters], values: Mapping[str, Any]) -> str:
+    try:
+        model(**values)
+    except ParameterError as error:
+        return str(error)
+    return ""
+
+
+def read_entry(
+    path: tuple[str, str, str], table: Mapping[str, Any], name: str, line: int | None
+) -> Entry:
+    """Return the entry of a table that `problems_of` finds nothing wrong with.
+
+    Parameters
+    ----------
+    path : of its array: ``("detector", detector, kind)``
+    table : the entry
+    name : its name, given or by default
+    line : where it stands in the file
+    """
+    values = {k: v for k, v in table.items() if k not in (*COMMON_KEYS, "name")}
+    return Entry(
+        detector=path[1],
+        kind=path[2],
+        runs=RunRange.parse(table["runs"]),
+        values=values,
+        name=name,
+        enabled=table.get("enabled", True),
+        of=table.get("of"),
+        made=table.get("made", {}),
+        line=line,
+    )

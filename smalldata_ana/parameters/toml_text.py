@@ -1,0 +1,115 @@
+"""The text of a parameter file: writing entries, and finding their lines again."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+_HEADER = re.compile(r"\s*\[[^\[\],=]+\]|\s*\[\[[^\[\],=]+\]\]")
+
+
+def plain(value: Any) -> Any:
+    """Return a value with the types that TOML knows: no arrays, tuples or None."""
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def value_text(value: Any) -> str:
+    """Return a value as TOML on one line; a mapping becomes an inline table."""
+    import tomlkit
+
+    value = plain(value)
+    if isinstance(value, dict):
+        pairs = (f"{key_text(k)} = {value_text(v)}" for k, v in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    text: str = tomlkit.item(value).as_string()
+    return text
+
+
+def key_text(*path: str) -> str:
+    """Return a dotted key, quoted where it must be."""
+    import tomlkit
+
+    return tomlkit.key(path).as_string()
+
+
+def table_text(path: tuple[str, ...], table: Mapping[str, Any]) -> str:
+    """Return an element of an array of tables.
+
+    Parameters
+    ----------
+    path : of the array, e.g. ``("detector", "jungfrau1M", "roi")``
+    table : its values; None is left out, and mappings become sub-tables
+    """
+    values = plain(table)
+    lines = [f"[[{key_text(*path)}]]"]
+    lines += _pairs({k: v for k, v in values.items() if not isinstance(v, dict)})
+    for key, inner in values.items():
+        if isinstance(inner, dict):
+            lines += [f"[{key_text(*path, key)}]", *_pairs(inner)]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key_text(key)} = {value_text(value)}" for key, value in values.items()]
+
+
+class Lines:
+    """Where in a text its entries ``[[detector.<det>.<kind>]]`` stand.
+
+    Entries that are written in another way (inline) are not found, which costs
+    nothing but the line in a message.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+        self._headers: dict[tuple[str, ...], list[int]] = {}
+        for number, path in self._arrays():
+            self._headers.setdefault(path, []).append(number)
+
+    def _arrays(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        for number, line in enumerate(self._lines, 1):
+            if not line.lstrip().startswith("[["):
+                continue
+            try:
+                node: Any = tomllib.loads(line)
+            except tomllib.TOMLDecodeError:
+                continue
+            path = []
+            while isinstance(node, dict) and node:
+                key, node = next(iter(node.items()))
+                path.append(key)
+            yield number, tuple(path)
+
+    def of(self, path: tuple[str, ...], index: int, key: str = "") -> int | None:
+        """Return the line of an entry, or of a key in it, counted from 1.
+
+        Parameters
+        ----------
+        path : of the array of tables
+        index : which element of it
+        key : a key of the entry; where it is not found, the entry's line is returned
+        """
+        headers = self._headers.get(path, [])
+        if index >= len(headers):
+            return None
+        start = headers[index]
+        return (self._key_line(start, key) if key else None) or start
+
+    def _key_line(self, start: int, key: str) -> int | None:
+        wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
+        for number, line in enumerate(self._lines[start:], start + 1):
+            if wanted.match(line):
+                return number
+            if _HEADER.match(line):
+                return None
+        return None

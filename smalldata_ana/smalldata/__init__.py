@@ -1,0 +1,1 @@
+"""The small HDF5 file."""

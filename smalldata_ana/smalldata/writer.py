@@ -1,0 +1,131 @@
+"""Writing a small-data file: rows of results, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.errors import FileError
+from smalldata_ana.parameters.resolved import Resolved
+from smalldata_ana.parameters.toml_text import plain
+from smalldata_ana.safe_files import make_folder, replacing
+from smalldata_ana.smalldata.layout import CONFIGURATION, PARAMETERS, Layout
+
+CHUNK_BYTES = 1 << 20
+"""Size of a chunk of a dataset, about."""
+
+
+class SmallDataWriter:
+    """A small-data file in the making; use it in a ``with`` statement.
+
+    The file is written aside, and takes its place when the statement ends; after an
+    error nothing is left of it.
+
+    Parameters
+    ----------
+    path : the file
+    layout : its datasets
+    batch : rows that are collected before they are written
+
+    Raises
+    ------
+    FileError
+        if the file cannot be written
+    """
+
+    def __init__(self, path: Path, layout: Layout, batch: int = 100) -> None:
+        self.path = path
+        self.layout = layout
+        self._rows = {name: _empty(field, batch) for name, field in layout.items()}
+        self._batch = batch
+        self._filled = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            make_folder(self.path.parent)
+            try:
+                aside = stack.enter_context(replacing(self.path))
+                self._file = stack.enter_context(h5py.File(aside, "w"))
+            except OSError as error:
+                raise FileError(f"cannot write {self.path}: {error}") from error
+            for name, field in self.layout.items():
+                self._create(name, field)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:
+            self._flush()
+
+    def _create(self, name: str, field: Any) -> None:
+        row = max(1, int(np.prod(field.shape)) * field.dtype.itemsize)
+        dataset = self._file.create_dataset(
+            name,
+            shape=(0, *field.shape),
+            maxshape=(None, *field.shape),
+            chunks=(max(1, CHUNK_BYTES // row), *field.shape),
+            dtype=field.dtype,
+        )
+        if field.unit:
+            dataset.attrs["units"] = field.unit
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row: a value for each dataset of the layout."""
+        for name, rows in self._rows.items():
+            rows[self._filled] = row[name]
+        self._filled += 1
+        if self._filled == self._batch:
+            self._flush()
+
+    def _flush(self) -> None:
+        for name, rows in self._rows.items():
+            dataset = self._file[name]
+            begin = dataset.shape[0]
+            dataset.resize(begin + self._filled, axis=0)
+            dataset[begin:] = rows[: self._filled]
+        self._filled = 0
+
+    def write_configuration(
+        self, resolved: Resolved, detectors: Iterable[DetObject]
+    ) -> None:
+        """Record the parameters, and what each detector was calibrated with."""
+        text = self._file.create_dataset(PARAMETERS, data=resolved.text)
+        text.attrs["path"] = str(resolved.path)
+        text.attrs["sha256"] = resolved.sha256
+        for detector in detectors:
+            group = self._file.create_group(f"{CONFIGURATION}/{detector.name}")
+            for key, value in _configuration(detector).items():
+                group.create_dataset(key, data=value)
+
+
+def _empty(field: Any, rows: int) -> np.ndarray[Any, Any]:
+    return np.empty((rows, *field.shape), field.dtype)
+
+
+def _configuration(detector: DetObject) -> dict[str, Any]:
+    """Return what ``UserDataCfg/<detector>`` holds; ``mask`` is 1 = good."""
+    values: dict[str, Any] = {
+        "mask": detector.good.astype(np.uint8),
+        "unit": detector.unit,
+        "common_mode": detector.common_mode,
+    }
+    for name, func in detector.funcs.items():
+        for key, value in plain(func.params_as_dict()).items():
+            values[f"{name}__{name}_{key}"] = value
+    return values
