@@ -1,0 +1,81 @@
+"""The command lines, and what they share: options, exit codes, tables."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from smalldata_ana.errors import SmallDataError
+
+EXIT_INTERRUPTED = 130
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+logger = logging.getLogger(__name__)
+
+
+class Command(Protocol):
+    """A command line: takes its arguments or the process's, gives an exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run the command."""
+
+
+def run_command(main: Callable[[list[str]], int]) -> Command:
+    """Turn a command's errors into one line and an exit code.
+
+    Parameters
+    ----------
+    main : takes the arguments, does the work, and returns the exit code
+
+    Returns
+    -------
+    The same for the outside.  A `SmallDataError` is printed on stderr, with a traceback
+    only with ``--log-level debug``, and gives its exit code; Ctrl-C gives 130.
+    """
+
+    @functools.wraps(main)
+    def command(argv: Sequence[str] | None = None) -> int:
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        try:
+            return main(arguments)
+        except SmallDataError as error:
+            logger.debug("the error, with its traceback", exc_info=True)
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+
+    return command
+
+
+def add_log_level(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--log-level``, which `set_log_level` obeys."""
+    parser.add_argument(
+        "--log-level",
+        choices=LOG_LEVELS,
+        default="warning",
+        help="how much to tell on stderr; debug also shows tracebacks [%(default)s]",
+    )
+
+
+def set_log_level(level: str) -> None:
+    """Let the log tell what a user asked for, on stderr."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("smalldata_ana").setLevel(level.upper())
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as text in aligned columns below a header."""
+    lines = [tuple(header), *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )

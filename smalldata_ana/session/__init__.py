@@ -1,0 +1,1 @@
+"""The prompt: the only place with a question or a figure."""

@@ -1,0 +1,48 @@
+"""`SmallDataAna_psana`: the `anaps` object of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from smalldata_ana.errors import did_you_mean
+from smalldata_ana.session.detector_commands import DetectorCommands
+from smalldata_ana.session.image_commands import ImageCommands
+from smalldata_ana.session.listing_commands import ListingCommands
+from smalldata_ana.session.parameter_commands import ParameterCommands
+
+_IMAGE = "AvImg_"
+
+
+class SmallDataAna_psana(  # noqa: N801
+    ListingCommands, DetectorCommands, ImageCommands, ParameterCommands
+):
+    """One run at the prompt: its events, detectors, average images, and the tools.
+
+    The first commands of a session::
+
+        anaps.AvImage()            # average of 100 events
+        anaps.plotAvImage()        # show it
+        anaps.SelectRegion()       # choose a region
+        anaps.exportParams()       # hand it to the producer
+        anaps.info()               # what the run holds
+
+    ``anaps.AvImg_<name>`` is the average image of this name, ``anaps.<detector>`` the
+    detector after `addDetInfo`.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        # Only names that cannot be part of the class reach this; a private one must
+        # not start to open the run.
+        if name.startswith(_IMAGE) and name in self.images:
+            return self.images[name]
+        if not name.startswith("_") and name in self.det_objects:
+            return self.det_objects[name]
+        hint = did_you_mean(name, [n for n in dir(self) if not n.startswith("_")])
+        raise AttributeError(f"anaps has no {name!r}.{hint}")
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *self.images, *self.det_objects]
+
+    def __repr__(self) -> str:
+        return f"<anaps: {self.title()}, {len(self.run)} events>"

@@ -1,0 +1,128 @@
+"""Windows for figures, or PNG files where there can be no windows."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from smalldata_ana.errors import FileError
+from smalldata_ana.safe_files import make_folder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TOOLKITS = {
+    "qt": (("PySide6",), ("PyQt6",), ("PyQt5",)),
+    "tk": (("tkinter", "_tkinter"),),
+}
+"""By name the sets of modules of which one has to be there, the best toolkit first."""
+
+
+def toolkit(
+    environment: Mapping[str, str] | None = None, *, simple_prompt: bool = False
+) -> str | None:
+    """Return what can open windows, in IPython's words, or None.
+
+    ``$MPLBACKEND`` decides if it is set; otherwise Qt is taken, then Tk, if there is
+    a display.
+
+    Parameters
+    ----------
+    environment : by default that of the process
+    simple_prompt : True for a prompt beside which only Tk keeps its windows alive
+    """
+    environment = os.environ if environment is None else environment
+    backend = environment.get("MPLBACKEND")
+    if backend:
+        from matplotlib.backends.registry import backend_registry
+
+        gui: str | None = backend_registry.resolve_backend(backend)[1]
+        return gui
+    if sys.platform == "darwin":
+        return "osx"
+    if not (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
+        return None
+    there = [name for name, sets in _TOOLKITS.items() if any(map(_all_found, sets))]
+    if simple_prompt:
+        there.sort(key=lambda name: name != "tk")
+    return there[0] if there else None
+
+
+def _all_found(modules: Iterable[str]) -> bool:
+    return all(importlib.util.find_spec(module) for module in modules)
+
+
+class PictureFiles:
+    """Writes figures to PNG files, each again when it has changed.
+
+    Parameters
+    ----------
+    folder : returns where they go; the working directory is used if it cannot be
+        written
+    stem : returns the begin of their names
+    """
+
+    def __init__(self, folder: Callable[[], Path], stem: Callable[[], str]) -> None:
+        self._folder = folder
+        self._stem = stem
+        self._paths: WeakKeyDictionary[Figure, Path] = WeakKeyDictionary()
+
+    def activate(self) -> None:
+        """Let Matplotlib draw without windows."""
+        # All of pyplot first: matplotlib.use fails while another thread imports it.
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend("agg")
+        # Interactive mode would draw figures before they are looked at here, and
+        # what is drawn counts as unchanged.
+        plt.ioff()
+
+    def write(self, *_: object) -> None:
+        """Write all figures that are new or changed, and print their paths."""
+        if "matplotlib.pyplot" not in sys.modules:
+            return
+        import matplotlib.pyplot as plt
+
+        if not plt.get_fignums():
+            return
+        current = plt.gcf()
+        for number in plt.get_fignums():
+            figure = plt.figure(number)
+            if figure.axes and figure.stale:
+                self._write(figure)
+        plt.figure(current)
+
+    def _write(self, figure: Figure) -> None:
+        if figure not in self._paths:
+            self._paths[figure] = self._new_path(figure)
+        path = self._paths[figure]
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            print(f"the figure cannot be saved: {error}", file=sys.stderr)
+            return
+        figure.stale = False
+        print(f"no window: the figure is in {path}")
+
+    def _new_path(self, figure: Figure) -> Path:
+        name = re.sub(r"[^\w.+-]+", "_", str(figure.get_label())).strip("_")
+        stem = f"{self._stem()}_{name or 'figure'}"
+        folder = _writable(self._folder())
+        paths = (folder / f"{stem}_{number}.png" for number in itertools.count(1))
+        return next(path for path in paths if not path.exists())
+
+
+def _writable(folder: Path) -> Path:
+    """Return the folder, made if need be, or the working directory instead."""
+    try:
+        make_folder(folder)
+    except FileError:
+        return Path.cwd()
+    return folder if os.access(folder, os.W_OK) else Path.cwd()

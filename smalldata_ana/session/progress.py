@@ -1,0 +1,61 @@
+"""A bar on stderr for work that takes longer than a moment."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+DELAY = 0.2
+"""Work that is done sooner shows no bar [s]."""
+
+
+class Progress:
+    """A bar that a function of the core moves: call it with done and total.
+
+    Used as a context, it takes its bar away at the end.  There is none where stderr
+    is neither a terminal nor a notebook's.
+
+    Parameters
+    ----------
+    what : what goes on, in front of the bar
+    unit : what is counted
+    """
+
+    def __init__(self, what: str, unit: str = "events") -> None:
+        self._what = what
+        self._unit = unit
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that so many of so many are done."""
+        if self._bar is None:
+            self._bar = self._new(total)
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+
+    def _new(self, total: int) -> Any:
+        from tqdm.auto import tqdm
+
+        in_notebook = "ipykernel" in sys.modules
+        return tqdm(
+            desc=self._what,
+            total=total,
+            unit=f" {self._unit}",
+            delay=DELAY,
+            leave=False,
+            disable=not (sys.stderr.isatty() or in_notebook),
+            file=sys.stderr,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,56 @@
+"""Questions to the user: asked only where somebody can answer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from smalldata_ana.errors import UsageError, did_you_mean, listing
+
+
+def somebody_there() -> bool:
+    """Tell whether a person can be asked: input and output are a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        raise UsageError(f"no answer to the question {question.strip()!r}") from None
+
+
+def choose(
+    what: str, names: Sequence[str], *, default: str | None = None, ask: bool
+) -> str:
+    """Return the one name that there is, or let the user pick among several.
+
+    Parameters
+    ----------
+    what : what is chosen, e.g. ``"area detector"``
+    names : the choices, at least one
+    default : what Enter takes; the first if left out
+    ask : False where nobody is to be asked
+
+    Raises
+    ------
+    UsageError
+        where there are several and nobody can be asked; the text lists them
+    """
+    if len(names) == 1:
+        return names[0]
+    if not (ask and somebody_there()):
+        raise UsageError(f"which {what}? there are {listing(names)}; name one of them")
+    default = names[0] if default is None else default
+    for number, name in enumerate(names, 1):
+        print(f"  {number}  {name}")
+    while True:
+        answer = _answer(f"Select {what} by number or name [{default}]: ")
+        if not answer:
+            return default
+        if answer in names:
+            return answer
+        if answer.isdigit() and 1 <= int(answer) <= len(names):
+            return names[int(answer) - 1]
+        hint = did_you_mean(answer, names)
+        print(f"  {answer!r} is none of them.{hint}")

@@ -1,0 +1,157 @@
+"""What a session knows: its run, its places, its images, and who is there to ask."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.errors import DetectorNotFound, NoDataError, unknown
+from smalldata_ana.places import Places, places
+from smalldata_ana.session.background import Background
+from smalldata_ana.session.preferences import Display
+from smalldata_ana.session.prompts import choose
+
+if TYPE_CHECKING:
+    from smalldata_ana.parameters.entry import Entry
+    from smalldata_ana.session.images import Images
+    from smalldata_ana.sources.base import DetectorInfo, Run, ScalarInfo
+
+
+class SessionState:
+    """The state that all commands of the session share.
+
+    Parameters
+    ----------
+    run : the open run, or one that is being opened in the background
+    places_of : returns the places of an experiment
+    display : how images are shown
+    interactive : True where questions may be asked
+
+    Attributes
+    ----------
+    display : how images are shown
+    interactive : True where questions may be asked
+    pending : what was accepted in tools and is not exported yet
+    """
+
+    def __init__(
+        self,
+        run: Run | Background[Run],
+        *,
+        places_of: Callable[[str], Places] = places,
+        display: Display | None = None,
+        interactive: bool = False,
+    ) -> None:
+        self._opening = run
+        self._places_of = places_of
+        self._last_detector: str | None = None
+        self.display = Display() if display is None else display
+        self.interactive = interactive
+        self.pending: list[Entry] = []
+
+    @property
+    def run(self) -> Run:
+        """The run; waits until it is open."""
+        if isinstance(self._opening, Background):
+            return self._opening.result()
+        return self._opening
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until the run is open.
+
+        Parameters
+        ----------
+        timeout : longest wait [s], or None for any time
+
+        Raises
+        ------
+        TimeoutError
+            if it takes longer; it is opened all the same
+        SmallDataError
+            if it cannot be opened
+        """
+        if isinstance(self._opening, Background):
+            self._opening.result(timeout)
+
+    def close(self) -> None:
+        """Close the run, if it was opened."""
+        if not isinstance(self._opening, Background):
+            self._opening.close()
+        elif self._opening.succeeded:
+            self._opening.result().close()
+
+    def file_stem(self) -> str:
+        """Return the begin of the names of files about this run."""
+        return f"{self.run.experiment}_Run{self.run.number:04d}"
+
+    @functools.cached_property
+    def places(self) -> Places:
+        """Where the experiment keeps its files."""
+        return self._places_of(self.run.experiment)
+
+    @functools.cached_property
+    def images(self) -> Images:
+        """The average images of this session by name, e.g. AvImg_pedSub_epix100."""
+        from smalldata_ana.session.images import Images
+
+        return Images()
+
+    @functools.cached_property
+    def selections(self) -> Mapping[str, npt.NDArray[np.bool_]]:
+        """Boolean arrays over the run's events by name: xon, xoff, on, off.
+
+        They come from the event codes.  Any name can be given as ``useFilter=``.
+        """
+        from smalldata_ana.sources.light_status import selections
+
+        return selections(self.run)
+
+    @property
+    def detectors(self) -> Mapping[str, DetectorInfo]:
+        """The area detectors of the run by name: type, shape, panels."""
+        return self.run.detectors
+
+    @property
+    def scalars(self) -> Mapping[str, ScalarInfo]:
+        """What there is per event beside the area detectors: shape and unit by name."""
+        return self.run.scalars
+
+    def title(self) -> str:
+        """Return experiment and run as people say them."""
+        return f"{self.run.experiment} run {self.run.number}"
+
+    def pick_detector(self, detname: str | None) -> str:
+        """Return the name of an area detector; ask for it where there are several.
+
+        Parameters
+        ----------
+        detname : its name, or None (or the text 'None') to take the only one, or ask
+
+        Raises
+        ------
+        DetectorNotFound
+            if the run has no such detector
+        UsageError
+            if there are several, none is named, and nobody can be asked
+        """
+        names = list(self.run.detectors)
+        if detname not in (None, "None"):
+            if detname not in names:
+                raise DetectorNotFound(
+                    unknown("area detector", str(detname), names, self.title())
+                )
+        elif names:
+            detname = choose(
+                "area detector",
+                names,
+                default=self._last_detector,
+                ask=self.interactive,
+            )
+        else:
+            raise NoDataError(f"{self.title()} has no area detector")
+        self._last_detector = detname
+        return str(detname)

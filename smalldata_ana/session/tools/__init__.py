@@ -1,0 +1,1 @@
+"""Tools to choose a region, a mask or a centre: objects, with or without a mouse."""

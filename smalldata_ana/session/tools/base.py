@@ -1,0 +1,69 @@
+"""What all tools have in common: a value with a history."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from smalldata_ana.errors import UsageError
+
+Value = TypeVar("Value")
+
+
+class Tool(Generic[Value]):
+    """A value that is being chosen, with the steps that led to it.
+
+    Parameters
+    ----------
+    start : the value to begin with, or None
+    """
+
+    def __init__(self, start: Value | None = None) -> None:
+        self._steps: list[Value | None] = [start]
+        self._now = 0
+
+    def checked(self, value: Value) -> Value:
+        """Return the value in its one spelling, or raise what is wrong with it."""
+        return value
+
+    @property
+    def value(self) -> Value | None:
+        """What is chosen now, or None; a new value becomes a step."""
+        return self._steps[self._now]
+
+    @value.setter
+    def value(self, value: Value) -> None:
+        step = self.checked(value)
+        self._steps[self._now + 1 :] = [step]
+        self._now += 1
+
+    def undo(self) -> Value | None:
+        """Go back one step, and return the value.
+
+        Raises
+        ------
+        UsageError
+            at the first step
+        """
+        if self._now == 0:
+            raise UsageError("there is nothing to undo")
+        self._now -= 1
+        return self.value
+
+    def redo(self) -> Value | None:
+        """Take back an undo, and return the value.
+
+        Raises
+        ------
+        UsageError
+            at the last step
+        """
+        if self._now == len(self._steps) - 1:
+            raise UsageError("there is nothing to redo")
+        self._now += 1
+        return self.value
+
+    def reset(self) -> Value | None:
+        """Return to the first value; this is a step, too, and can be undone."""
+        self._steps[self._now + 1 :] = [self._steps[0]]
+        self._now += 1
+        return self.value

@@ -1,0 +1,233 @@
+"""The producer's command line on a small run: output, exit codes, errors."""
+
+import errno
+import re
+import sys
+import types
+
+import h5py
+import numpy as np
+import pytest
+from small_run import EVENTS, MISSING, frames, small_run
+
+from smalldata_ana.commands.producer import main
+from smalldata_ana.detector.protocol import Field
+from smalldata_ana.errors import RunNotFound, unknown
+from smalldata_ana.parameters.file import ParameterFile
+from smalldata_ana.smalldata.writer import SmallDataWriter
+
+HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
+RAW = '[[detector.jungfrau1M.common_mode]]\nruns = "1-"\ncommon_mode = -1\n'
+BOX = '[[detector.jungfrau1M.roi]]\nruns = "1-"\nROI = [[0, 1], [4, 20], [5, 15]]\n'
+AREA = np.dtype(np.float32)
+WINDOW = np.s_[:, 0, 4:20, 5:15]
+
+
+@pytest.fixture
+def problems():
+    """Sentences on what is wrong with the data of the run."""
+    return []
+
+
+@pytest.fixture
+def produce(tmp_path, monkeypatch, problems):
+    """Return a function that runs the producer on a parameter file's text."""
+
+    def open_run(experiment, number, **places):
+        if number != 12:
+            raise RunNotFound(unknown("run", str(number), ["12"], experiment))
+        run = small_run(tmp_path)
+        run.problems = problems
+        return run
+
+    opening = types.ModuleType("smalldata_ana.opening")
+    opening.open_run = open_run
+    monkeypatch.setitem(sys.modules, opening.__name__, opening)
+    monkeypatch.delenv("EXPERIMENT", raising=False)
+    monkeypatch.delenv("RUN_NUM", raising=False)
+    path = tmp_path / "xpptut15.toml"
+
+    def run_it(text, *options, source=("-e", "xpptut15", "-r", "12")):
+        path.write_text(text)
+        folder = ["-d", str(tmp_path / "out"), "--params", str(path)]
+        return main([*source, *folder, *options])
+
+    return run_it
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "out" / "xpptut15_Run0012.h5"
+
+
+def test_the_columns_are_numpys(produce, output, capsys):
+    assert produce(HEAD + RAW + BOX) == 0
+    images = frames()["jungfrau1M"][WINDOW].astype(float)
+    expected = images.sum(axis=(1, 2))
+    expected[MISSING] = np.nan
+    with h5py.File(output) as file:
+        columns = file["jungfrau1M"]
+        assert set(columns) == {"ROI_0_sum", "ROI_0_mean", "ROI_0_max", "ROI_0_com"}
+        np.testing.assert_array_equal(columns["ROI_0_sum"], expected)
+        np.testing.assert_allclose(columns["ROI_0_mean"], expected / 160)
+        assert columns["ROI_0_com"].shape == (EVENTS, 2)
+        assert columns["ROI_0_sum"].attrs["units"] == "ADU"
+        assert file["timestamp"].dtype == np.int64
+        assert file["timestamp"][0] == 1 << 32
+    told = capsys.readouterr().out
+    assert "7 of 7 events" in told
+    assert "jungfrau1M: 1 events without data" in told
+    assert str(output) in told
+
+
+def test_the_configuration_says_how_it_was_made(produce, output, tmp_path):
+    older = '[[detector.opal.roi]]\nruns = "1-11"\n'
+    assert produce(HEAD + RAW + BOX + older) == 0
+    with h5py.File(output) as file:
+        configuration = file["UserDataCfg"]
+        text = configuration["params"].asstr()[()]
+        (path, checksum) = (
+            configuration["params"].attrs[k] for k in ("path", "sha256")
+        )
+        detector = configuration["jungfrau1M"]
+        assert detector["mask"].shape == (2, 24, 16)
+        assert detector["unit"].asstr()[()] == "ADU"
+        assert detector["common_mode"][()] == -1
+        assert detector["ROI_0__ROI_0_ROI"][()].tolist() == [[0, 1], [4, 20], [5, 15]]
+        assert "opal" not in configuration
+    source = tmp_path / "xpptut15.toml"
+    assert path == str(source)
+    assert checksum == ParameterFile.load(source).resolve(12).sha256
+    kinds = [e.kind for e in ParameterFile.parse(text, source).entries]
+    assert kinds == ["common_mode", "roi"]
+
+
+def test_nevents(produce, output):
+    assert produce(HEAD + RAW + BOX, "-n", "3") == 0
+    with h5py.File(output) as file:
+        assert len(file["timestamp"]) == len(file["jungfrau1M/ROI_0_sum"]) == 3
+
+
+def test_chained_entries(produce, output):
+    child = '[[detector.jungfrau1M.roi]]\nruns = "1-"\nname = "in"\nof = "ROI_0"\n'
+    assert produce(HEAD + RAW + BOX + child + "ROI = [[0, 2], [0, 3]]") == 0
+    with h5py.File(output) as file:
+        found = file["jungfrau1M/ROI_0_in_sum"][0]
+    assert found == frames()["jungfrau1M"][0, 0, 4:6, 5:8].sum()
+
+
+def test_a_detector_that_is_switched_off_is_left_out(produce, output):
+    other = '[[detector.opal.roi]]\nruns = "1-"\n'
+    off = '[[detector.jungfrau1M.use]]\nruns = "1-"\nuse = false\n'
+    assert produce(HEAD + RAW + BOX + off + other) == 0
+    with h5py.File(output) as file:
+        assert "jungfrau1M" not in file
+        assert "opal" in file
+
+
+def test_experiment_and_run_from_the_environment(produce, output, monkeypatch):
+    monkeypatch.setenv("EXPERIMENT", "xpptut15")
+    monkeypatch.setenv("RUN_NUM", "12")
+    assert produce(HEAD + RAW + BOX, source=()) == 0
+    assert output.exists()
+
+
+def test_incomplete_data(produce, output, problems, capsys):
+    problems.append("the file a.xtc2 is truncated")
+    assert produce(HEAD + RAW + BOX) == 3
+    assert output.exists()
+    assert "a.xtc2 is truncated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "schema"),
+        (HEAD.replace("xpptut15", "xpp00123"), "xpp00123"),
+        (HEAD + RAW + BOX.replace("20", "25"), r"line 6: .*\[4, 25\]"),
+        (HEAD + BOX.replace("jungfrau1M", "jungfrau"), "Did you mean 'jungfrau1M'?"),
+        (HEAD + BOX.replace("1-", "13-"), "nothing is to be done for run 12"),
+        (HEAD + BOX + 'of = "ROI_1"', "no function 'ROI_1'"),
+        (HEAD + BOX + 'of = "ROI_0"', "circle"),
+        (HEAD + BOX + "writeAera = true", "Did you mean 'writeArea'?"),
+    ],
+)
+def test_wrong_parameters_write_nothing(produce, tmp_path, capsys, text, message):
+    assert produce(text) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("smd_producer: ")
+    assert re.search(message, told)
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_problems_are_in_one_report(produce, capsys):
+    wrong = BOX.replace("20", "25") + BOX.replace("15", "99")
+    assert produce(HEAD + RAW + wrong + '[[detector.opl.roi]]\nruns = "1-"') == 2
+    assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ((), "which experiment"),
+        (("-e", "xpptut15"), "which run"),
+        (("-e", "xpptut15", "-r", "13"), "no run '13' in xpptut15"),
+        (("-e", "xpptut15", "-r", "12", "-n", "0"), "--nevents 0"),
+    ],
+)
+def test_wrong_arguments(produce, output, capsys, source, message):
+    assert produce(HEAD + RAW + BOX, source=source) == 2
+    assert message in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_wrong_run_number_in_the_environment(produce, monkeypatch, capsys):
+    monkeypatch.setenv("RUN_NUM", "twelve")
+    assert produce(HEAD, source=("-e", "xpptut15")) == 2
+    assert "RUN_NUM = 'twelve'" in capsys.readouterr().err
+
+
+def test_usage(produce):
+    with pytest.raises(SystemExit) as error:
+        produce(HEAD, "--nevent")
+    assert error.value.code == 2
+
+
+def test_no_place_to_write(produce, tmp_path, capsys):
+    (tmp_path / "out").touch()
+    assert produce(HEAD + RAW + BOX) == 2
+    assert "it is a file" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing(produce, output, monkeypatch, capsys):
+    def full(writer):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SmallDataWriter, "_flush", full)
+    assert produce(HEAD + RAW + BOX) == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert list(output.parent.iterdir()) == []
+
+
+def test_rows_are_written_in_batches(tmp_path):
+    layout = {"a/number": Field(np.dtype(np.int64)), "a/area": Field(AREA, (2, 3))}
+    path = tmp_path / "a.h5"
+    with SmallDataWriter(path, layout, batch=4) as writer:
+        for number in range(10):
+            writer.write({"a/number": number, "a/area": np.full((2, 3), number)})
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["a/number"], np.arange(10))
+        np.testing.assert_array_equal(file["a/area"][:, 1, 2], np.arange(10))
+
+
+def test_an_interruption_leaves_the_file_of_before(produce, output, monkeypatch):
+    assert produce(HEAD + RAW + BOX) == 0
+    before = output.read_bytes()
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smalldata_ana.pipeline.getUserData", interrupted)
+    assert produce(HEAD + RAW + BOX) == 130
+    assert output.read_bytes() == before
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
