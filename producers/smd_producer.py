@@ -1,0 +1,12 @@
+"""The producer: reduces the events of a run to small data; see ``--help``."""
+
+import sys
+
+import environment
+
+environment.enter()
+
+from smalldata_ana.commands.producer import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())
