@@ -81,19 +81,37 @@ def test_zero_gain_gives_zero_as_psana_does(rng):
     assert calibration.good.any()
 
 
+WRONG_SHAPES = [(3, 1, ROWS, COLS), (2, 2, ROWS, COLS), (3, 2, COLS, ROWS), (5,), ()]
+
+
 @pytest.mark.parametrize("name", ["pedestals", "pixel_gain", "pixel_status"])
-@pytest.mark.parametrize(
-    "shape", [(3, 1, ROWS, COLS), (2, 2, ROWS, COLS), (3, 2, COLS, ROWS), (5,), ()]
-)
-def test_constants_of_the_wrong_shape_are_an_error(rng, name, shape):
+@pytest.mark.parametrize("shape", WRONG_SHAPES)
+def test_constants_of_the_wrong_shape_are_left_out_and_named(rng, name, shape):
     constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
     constants[name] = np.ones(shape, np.float32)
-    with pytest.raises(ConstantsError) as error:
-        Calibration.for_run(FakeRun("jungfrau", words, constants, (0, 1)), "det")
-    text = str(error.value)
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    calibration = Calibration.for_run(run, "det")
+    (note,) = [n for n in calibration.notes if "left out" in n]
     for part in ("'det'", name, str(shape), str(words.shape), f"store/{name}.npy"):
-        assert part in text
-    assert "common_mode=-1" in text
+        assert part in note
+
+
+@pytest.mark.parametrize("shape", WRONG_SHAPES)
+def test_with_pedestals_of_the_wrong_shape_images_are_raw(rng, shape):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants["pedestals"] = np.ones(shape, np.float32)
+    calibration = Calibration.for_run(
+        FakeRun("jungfrau", words, constants, (0, 1)), "det"
+    )
+    np.testing.assert_array_equal(calibration(words), words)
+    assert (calibration.label, calibration.unit) == ("raw_", "ADU")
+
+
+def test_with_gains_of_the_wrong_shape_only_pedestals_are_subtracted(rng):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants["pixel_gain"] = np.ones((5,), np.float32)
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    assert Calibration.for_run(run, "det").unit == "ADU"
 
 
 def test_camera_leaves_out_what_does_not_fit_and_says_so(rng):

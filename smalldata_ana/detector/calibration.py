@@ -41,7 +41,7 @@ class Calibration:
     detector : its name
     kind : its row of the table of kinds
     common_mode : number of the correction that is done; -1 where another was asked
-        for but there are no pedestals
+        for but there are no pedestals that fit
     label : what the correction is called in the names of images, e.g. ``pedSub_``
     unit : of the images, ``keV`` or ``ADU``
     shape, dtype : of a raw frame
@@ -85,7 +85,7 @@ class Calibration:
             if the kind does not have this common mode, or the frames are not of the
             type that it needs
         ConstantsError
-            if constants do not fit the detector
+            if the gain configuration does not fit the detector
         """
         if detector not in run.detectors:
             where = f"{run.experiment} run {run.number}"
@@ -95,12 +95,7 @@ class Calibration:
         info = run.detectors[detector]
         kind = kind_of(info.dettype)
         wanted = kind.common_mode(common_mode)
-        fitted = DetectorConstants(
-            info,
-            kind,
-            run.constants(detector),
-            strict=not (wanted.is_raw or kind.frame_may_differ),
-        )
+        fitted = DetectorConstants(info, kind, run.constants(detector))
         configured = kind.configured_stages is not None
         setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
         mode = setup.possible(wanted)

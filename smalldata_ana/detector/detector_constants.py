@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.kinds import Kind
-from smalldata_ana.errors import ConstantsError
 from smalldata_ana.sources.base import DetectorInfo
 from smalldata_ana.sources.constants import Constant, Constants
 
@@ -23,25 +22,24 @@ two are not measured but computed."""
 class DetectorConstants:
     """The constants of a detector for the panels that its data hold.
 
+    What does not fit the frames is left out, with a note: an image is then made
+    without it, down to raw data, and says so.
+
     Parameters
     ----------
     info : the detector
     kind : its row of the table of kinds
     constants : as they are kept, for all panels
-    strict : False leaves out, with a note, what does not fit the frames
 
     Attributes
     ----------
     notes : remarks for people, which grow while constants are asked for
     """
 
-    def __init__(
-        self, info: DetectorInfo, kind: Kind, constants: Constants, *, strict: bool
-    ) -> None:
+    def __init__(self, info: DetectorInfo, kind: Kind, constants: Constants) -> None:
         self.info = info
         self.kind = kind
         self.constants = constants
-        self.strict = strict
         self.notes = list(constants.notes)
 
     def by_stage(self, name: str) -> Array | None:
@@ -57,11 +55,6 @@ class DetectorConstants:
         Returns
         -------
         float32 ``(stages, *frame)``, or None where there is none.
-
-        Raises
-        ------
-        ConstantsError
-            if `strict`, and its shape does not fit the detector
         """
         value = self._fitted(name, {len(self.kind.gain_stages)})
         return None if value is None else np.asarray(value, np.float32)
@@ -70,11 +63,6 @@ class DetectorConstants:
         """Return the pixels without a status bit in any gain stage, shape of a frame.
 
         This is what psana multiplies calibrated images with.
-
-        Raises
-        ------
-        ConstantsError
-            if `strict`, and the shape of the status does not fit the detector
         """
         status = self._fitted("pixel_status", {1, len(self.kind.gain_stages)})
         if status is None:
@@ -83,13 +71,7 @@ class DetectorConstants:
         return good
 
     def mask_good(self) -> Mask:
-        """Return the pixels that the deployed mask keeps, shape of a frame.
-
-        Raises
-        ------
-        ConstantsError
-            if `strict`, and the shape of the mask does not fit the detector
-        """
+        """Return the pixels that the deployed mask keeps, shape of a frame."""
         mask = self._fitted("pixel_mask", {1, len(self.kind.gain_stages)})
         if mask is None:
             return np.ones(self.info.shape, np.bool_)
@@ -104,10 +86,7 @@ class DetectorConstants:
         full = value.reshape((1,) * (4 - value.ndim) + value.shape)
         if value.ndim in {2, 3, 4} and self._fits(full, stages):
             return self._of_panels(full).reshape(-1, *self.info.shape)
-        error = self._misfit(constant, value)
-        if self.strict:
-            raise ConstantsError(f"{error}; common_mode=-1 does without")
-        self.notes.append(f"{error}; left out")
+        self.notes.append(f"{self._misfit(constant, value)}; left out")
         return None
 
     def _fits(self, value: Array, stages: set[int]) -> bool:

@@ -130,8 +130,6 @@ class Kind:
     configured_stages : returns the gain stages of each pixel from its control bits,
         ``(planes, panels, rows, columns)``; None where the word alone tells
     adds_offset : True if ``pixel_offset`` is added to the pedestals, as psana does
-    frame_may_differ : True if constants that do not fit the frame are left out,
-        since the region that a camera records is set from run to run
     common_modes : the corrections that there are, by number
     default_common_mode : the one for users who ask for none
     """
@@ -145,7 +143,6 @@ class Kind:
     plane_of_bits: tuple[int, int, int, int] = (0, 0, 0, 0)
     configured_stages: Stages | None = None
     adds_offset: bool = False
-    frame_may_differ: bool = False
     common_modes: Mapping[int, CommonMode] = field(default_factory=_CAMERA_MODES.copy)
     default_common_mode: int = 0
 
@@ -192,9 +189,9 @@ _EPIX10KA = Kind(
     default_common_mode=80,
 )
 _EPIX100 = Kind("epix100", "ePix100", pixel_size=50.0, common_modes=_SENSOR_MODES)
-_OPAL = Kind("opal", "Opal camera", frame_may_differ=True)
+_OPAL = Kind("opal", "Opal camera")
 
-GENERIC = Kind("camera", "area camera", frame_may_differ=True)
+GENERIC = Kind("camera", "area camera")
 """The kind of a detector that is not in the table."""
 
 _kinds = {kind.dettype: kind for kind in (_JUNGFRAU, _EPIX10KA, _EPIX100, _OPAL)}

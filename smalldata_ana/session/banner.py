@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from smalldata_ana.places import Places
+from smalldata_ana.places import Places, at_slac
 from smalldata_ana.sources.base import DetectorInfo, Run
+from smalldata_ana.sources.constants_store import ConstantsStore, Record
 
 FIRST_COMMANDS = (
     ("anaps.AvImage()", "average of 100 events"),
@@ -21,8 +22,8 @@ def banner(run: Run, where: Places) -> str:
     return "\n".join(
         [
             f"{run.experiment} run {run.number}: {len(run)} events, from {run.origin}",
-            *_detectors(run),
-            f"  constants: {_constants(where)}",
+            *_detectors(run, where),
+            f"  constants from {_stores(where)}",
             *(f"  problem: {text}" for text in run.problems),
         ]
     )
@@ -33,10 +34,12 @@ def first_commands() -> str:
     return "\n".join(f"  {code:<22} # {text}" for code, text in FIRST_COMMANDS)
 
 
-def _detectors(run: Run) -> Iterator[str]:
+def _detectors(run: Run, where: Places) -> Iterator[str]:
     width = max(map(len, run.detectors), default=0)
+    store = ConstantsStore(where.calib)
     for name, info in run.detectors.items():
-        yield f"  {name:<{width}}  {_described(info)}"
+        valid = store.valid(name, run.number)
+        yield f"  {name:<{width}}  {_described(info)}; {_constants(valid)}"
     if not run.detectors:
         yield "  no area detectors"
 
@@ -47,7 +50,14 @@ def _described(info: DetectorInfo) -> str:
     return f"{info.dettype or 'unnamed type'}, {shape} {info.dtype}{remark}"
 
 
-def _constants(where: Places) -> str:
-    if where.calib.is_dir():
-        return str(where.calib)
-    return f"none: there is no store {where.calib}"
+def _constants(valid: Mapping[str, Record]) -> str:
+    """Say which constants the store has, without reading them."""
+    if "pedestals" not in valid:
+        return "no pedestals in the store"
+    others = [name for name in valid if name != "pedestals"]
+    return ", ".join([f"pedestals {valid['pedestals'].validity}", *others])
+
+
+def _stores(where: Places) -> str:
+    store = str(where.calib) if where.calib.is_dir() else f"{where.calib} (not there)"
+    return f"{store} and psana's database" if at_slac() else store

@@ -105,7 +105,12 @@ class ImageCommands(SessionState):
                 hits=hits,
                 useMask=useMask,
                 selection=events.name,
-                more={"selected_by": events.text, "dropped_shots": events.dropped},
+                more={
+                    "selected_by": events.text,
+                    "dropped_shots": events.dropped,
+                    "skip": nSkip,
+                    "uniform": uniform,
+                },
                 progress=progress,
             )
         self.images.add(image)
@@ -136,7 +141,7 @@ class ImageCommands(SessionState):
         Examples
         --------
         >>> anaps.getImages("epix100", 10).shape  # doctest: +SKIP
-        (10, 1, 704, 768)
+        (10, 704, 768)
         """
         from smalldata_ana.event_images import get_images
 

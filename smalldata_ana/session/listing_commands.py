@@ -43,7 +43,7 @@ class ListingCommands(SessionState):
 
         Parameters
         ----------
-        printthis : print them as well, one a line
+        printthis : print them as well, one a line, with the process variable behind
 
         Examples
         --------
@@ -53,7 +53,8 @@ class ListingCommands(SessionState):
         prefix = "epics/"
         names = [n.removeprefix(prefix) for n in self.scalars if n.startswith(prefix)]
         if printthis:
-            print("\n".join(names))
+            aliases = self.run.aliases
+            print("\n".join(f"{name}  {aliases.get(name, '')}" for name in names))
         return names
 
     def _described(self, key: str) -> str:

@@ -26,7 +26,7 @@ Preferences are read from smalldata_ana_config.py in the working directory, then
 examples:
   smalldata-ana -r 1 -e xppsim01          the simulated experiment, needs no data
   smalldata-ana --files data.xtc2         the files of a run, one by one
-  smalldata-ana -r 12 -e xppl1001021 -c "print(anaps.AvImage('epix100').mean())"
+  smalldata-ana -r 12 -e xppl1001021 -c "print(anaps.AvImage('epix100').data.mean())"
 """
 
 

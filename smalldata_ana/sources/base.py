@@ -95,6 +95,7 @@ class Run(Protocol):
     steps : int64, the number of the scan step of each event, -1 before the first
     detectors : the area detectors by name
     scalars : everything else by name
+    aliases : the process variable behind each EPICS name, where it is known
     problems : what is wrong with the data (truncated files, missing chunks), a
         sentence each
     """
@@ -118,6 +119,10 @@ class Run(Protocol):
     @property
     def scalars(self) -> Mapping[str, ScalarInfo]:
         """Everything else by name."""
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The process variable behind each EPICS name; see the class."""
 
     @property
     def problems(self) -> Sequence[str]:

@@ -88,6 +88,7 @@ class Hdf5Run:
         self.number = self._contents.number
         self.origin = str(self._path)
         self.problems: Sequence[str] = ()
+        self.aliases: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Hdf5Run {self.experiment} run {self.number}: {self.origin}>"
