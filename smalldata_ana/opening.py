@@ -68,7 +68,7 @@ def open_run(
 
         ensure(run, progress=progress)
     streams = streams_of_run(where.xtc, exp, run)
-    return _open_streams(streams, where, live, run)
+    return _open_streams(streams, where, live)
 
 
 def _open_files(
@@ -82,9 +82,7 @@ def _open_files(
         from smalldata_ana.sources.hdf5_run import Hdf5Run
 
         return Hdf5Run(files[0])
-    opened = _open_streams(
-        streams_of_files(files), _LazyPlaces(calib_dir), live, number
-    )
+    opened = _open_streams(streams_of_files(files), _LazyPlaces(calib_dir), live)
     wrong = [
         f"{what} {got!r}, not {asked!r}"
         for what, asked, got in (
@@ -113,7 +111,6 @@ def _open_streams(
     streams: Sequence[StreamFiles],
     where: Places | _LazyPlaces,
     live: bool,
-    number: int | None,
 ) -> Run:
     from smalldata_ana.sources.psana2.run import Psana2Run
 
@@ -136,5 +133,5 @@ def _open_streams(
             serial=serial,
         )
 
-    opened = Psana2Run(streams, constants_for, live=live, number=number)
+    opened = Psana2Run(streams, constants_for, live=live)
     return opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_the_order_of_ranges_is_that_of_psana(
 
     difference = (age(*one) > age(*other)) - (age(*one) < age(*other))
     assert difference == psana(one, other)
+
+
+def test_an_array_is_read_when_it_is_used_and_only_as_it_was(tmp_path: Path) -> None:
+    store = ConstantsStore(tmp_path)
+    path = put(store, 1.0, 0)
+    constants = store.get("cam", 5)
+    assert constants.items["pedestals"].value is not constants.items["pedestals"].value
+    put(store, 2.0, 0)
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(ConstantsError, match="changed since the run was opened"):
+        constants.array("pedestals")
+    assert valid(store, 5) == 2.0
 
 
 def test_what_is_put_is_got_with_its_record(tmp_path: Path) -> None:

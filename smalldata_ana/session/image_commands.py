@@ -320,6 +320,8 @@ class ImageCommands(SessionState):
     def _events(
         self, detector: str, count: int, use_filter: Filter | None, **options: Any
     ) -> ChosenEvents:
+        if self.run.growing:
+            self.run.refresh()
         return choose_events(
             self.run,
             detector,

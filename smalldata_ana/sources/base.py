@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,30 @@ class ScalarInfo:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How far a detector reaches, also where the data hold only some of its panels.
+
+    Attributes
+    ----------
+    x, y : smallest and largest of any pixel's centre [um]
+    mean_z : of all pixels [um]
+    """
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    mean_z: float
+
+    @classmethod
+    def of(cls, x: Array, y: Array, z: Array) -> Self:
+        """Return the extent of the given pixels."""
+        return cls(
+            (float(x.min()), float(x.max())),
+            (float(y.min()), float(y.max())),
+            float(z.mean()),
+        )
+
+
+@dataclass(frozen=True)
 class PixelPositions:
     """Where each pixel of a raw frame is, in the psana frame.
 
@@ -73,6 +97,8 @@ class PixelPositions:
     x, y, z : float64, shape of a raw frame [um]; x down, y right, z against the beam
     pixel_size : edge of a normal pixel [um]
     origin : where the geometry came from
+    extent : of all panels of the detector, or None where these are all; use `whole`
+    note : what users must know of the geometry, or an empty string
     """
 
     x: Array
@@ -80,6 +106,13 @@ class PixelPositions:
     z: Array
     pixel_size: float
     origin: str = ""
+    extent: Extent | None = None
+    note: str = ""
+
+    @property
+    def whole(self) -> Extent:
+        """The extent of the whole detector."""
+        return self.extent or Extent.of(self.x, self.y, self.z)
 
 
 @runtime_checkable
@@ -96,6 +129,7 @@ class Run(Protocol):
     detectors : the area detectors by name
     scalars : everything else by name
     aliases : the process variable behind each EPICS name, where it is known
+    growing : True while events may be added; `refresh` looks for them
     problems : what is wrong with the data (truncated files, missing chunks), a
         sentence each
     """
@@ -103,6 +137,10 @@ class Run(Protocol):
     experiment: str
     number: int
     origin: str
+
+    @property
+    def growing(self) -> bool:
+        """True while events may be added; see the class."""
 
     @property
     def timestamps(self) -> npt.NDArray[np.uint64]:
@@ -167,6 +205,9 @@ class Run(Protocol):
 
     def constants(self, detector: str) -> Constants:
         """Return the calibration constants that are valid for this run."""
+
+    def forget_constants(self, detector: str) -> None:
+        """Look for the constants anew when they are asked for next."""
 
     def pixel_positions(self, detector: str) -> PixelPositions | None:
         """Return where the pixels are, or None for a detector without geometry."""

@@ -26,6 +26,8 @@ NAMES = (
 )
 """What there can be for a detector, in psana's names."""
 
+Value = npt.NDArray[Any] | str
+
 
 @dataclass(frozen=True)
 class Constant:
@@ -34,7 +36,7 @@ class Constant:
     Attributes
     ----------
     name : one of `NAMES`
-    value : an array, or text (``geometry``)
+    content : the value, or a function that reads it, as arrays are large
     begin, end : first and last run that it is valid for; ``end`` None: until further
         notice
     origin : the file or database it was read from
@@ -42,11 +44,22 @@ class Constant:
     """
 
     name: str
-    value: npt.NDArray[Any] | str
+    content: Value | Callable[[], Value]
     begin: int
     end: int | None
     origin: str
     time: str = ""
+
+    @property
+    def value(self) -> Value:
+        """An array, or text (``geometry``); read anew each time it is asked for.
+
+        Raises
+        ------
+        ConstantsError
+            if its file cannot be read, or has changed
+        """
+        return self.content() if callable(self.content) else self.content
 
     @property
     def validity(self) -> str:
@@ -150,9 +163,10 @@ def _newer(one: Constant, other: Constant) -> bool:
 
 
 def _same(one: Constant, other: Constant) -> bool:
-    if isinstance(one.value, str) or isinstance(other.value, str):
-        return str(one.value) == str(other.value)
-    return np.array_equal(one.value, other.value, equal_nan=True)
+    first, second = one.value, other.value
+    if isinstance(first, str) or isinstance(second, str):
+        return str(first) == str(second)
+    return np.array_equal(first, second, equal_nan=True)
 
 
 def _difference(detector: str, ours: Constant, theirs: Constant, local: bool) -> str:

@@ -44,7 +44,7 @@ def read_constant(name: str, path: Path) -> npt.NDArray[Any] | str:
         except (OSError, ValueError) as error:
             raise ConstantsError(f"{path} cannot be read: {error}") from error
     array = _load(path) if path.suffix == ".npy" else read_text_array(path)
-    return as_constant(name, array, str(path))
+    return _as_array(name, array, str(path))
 
 
 def as_constant(
@@ -68,14 +68,18 @@ def as_constant(
     if isinstance(value, str) != (name in TEXT):
         expected = "text" if name in TEXT else "an array"
         raise ConstantsError(f"{what}: {name} must be {expected}, not {type(value)}")
-    if isinstance(value, str):
-        return value
-    array = np.asarray(value)
-    if array.dtype.kind not in _NUMBERS or array.size == 0:
-        raise ConstantsError(
-            f"{what} has no numbers: dtype {array.dtype}, shape {array.shape}"
-        )
-    return _cast(array, _DTYPES.get(name, np.dtype(np.float32)), what)
+    return value if isinstance(value, str) else _as_array(name, np.array(value), what)
+
+
+def check_numbers(path: Path) -> None:
+    """Look whether an ``.npy`` file holds numbers, without reading them.
+
+    Raises
+    ------
+    ConstantsError
+        if it does not, or cannot be read
+    """
+    _need_numbers(_load(path, memory_mapped=True), str(path))
 
 
 def stored_shape(path: Path) -> tuple[int, ...] | None:
@@ -109,9 +113,22 @@ def _load(path: Path, memory_mapped: bool = False) -> npt.NDArray[Any]:
     return loaded
 
 
+def _as_array(name: str, array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
+    """Return an array in a constant's dtype; the same one, if it has it already."""
+    _need_numbers(array, what)
+    return _cast(array, _DTYPES.get(name, np.dtype(np.float32)), what)
+
+
+def _need_numbers(array: npt.NDArray[Any], what: str) -> None:
+    if array.dtype.kind not in _NUMBERS or array.size == 0:
+        raise ConstantsError(
+            f"{what} has no numbers: dtype {array.dtype}, shape {array.shape}"
+        )
+
+
 def _cast(array: npt.NDArray[Any], dtype: np.dtype[Any], what: str) -> npt.NDArray[Any]:
-    if dtype.kind == "f":
-        return array.astype(dtype)
+    if dtype.kind == "f" or array.dtype == dtype:
+        return array.astype(dtype, copy=False)
     with np.errstate(invalid="ignore"):
         whole = array.astype(dtype)
     if not np.array_equal(whole, array):

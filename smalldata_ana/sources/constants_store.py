@@ -9,11 +9,12 @@ detectors folders of other names (``jungfrau = "jungfrau1M"``).  Beside a consta
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -26,10 +27,18 @@ import numpy.typing as npt
 from smalldata_ana.errors import ConstantsError, unknown
 from smalldata_ana.parameters.provenance import author, now
 from smalldata_ana.safe_files import make_folder, replacing
-from smalldata_ana.sources.constants import NAMES, Constant, Constants, age, validity
+from smalldata_ana.sources.constants import (
+    NAMES,
+    Constant,
+    Constants,
+    Value,
+    age,
+    validity,
+)
 from smalldata_ana.sources.constants_files import (
     TEXT,
     as_constant,
+    check_numbers,
     read_constant,
     stored_shape,
 )
@@ -91,16 +100,22 @@ class Record:
         return self.begin <= run and (self.end is None or run <= self.end)
 
     def read(self) -> Constant:
-        """Read the constant.
+        """Read the constant; of an ``.npy`` file, the array only when it is used.
 
         Raises
         ------
         ConstantsError
             if the file cannot be read, or does not hold numbers
         """
-        value = read_constant(self.name, self.path)
+        content: Value | Callable[[], Value]
+        if self.path.suffix == ".npy" and self.name not in TEXT:
+            check_numbers(self.path)
+            changed = self.path.stat().st_mtime_ns
+            content = functools.partial(_read_unchanged, self, changed)
+        else:
+            content = read_constant(self.name, self.path)
         origin = str(self.path)
-        return Constant(self.name, value, self.begin, self.end, origin, self.time)
+        return Constant(self.name, content, self.begin, self.end, origin, self.time)
 
 
 class ConstantsStore:
@@ -260,6 +275,16 @@ class ConstantsStore:
                 if runs is not None
             ]
             yield from sorted(records, key=_rank)
+
+
+def _read_unchanged(record: Record, changed: int) -> Value:
+    """Read a value, if the file is still the one of that time [ns]."""
+    value = read_constant(record.name, record.path)
+    if record.path.stat().st_mtime_ns != changed:
+        raise ConstantsError(
+            f"{record.path} has changed since the run was opened; open the run again"
+        )
+    return value
 
 
 def _rank(record: Record) -> tuple[int, float]:

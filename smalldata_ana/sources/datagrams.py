@@ -10,8 +10,12 @@ from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from smalldata_ana.errors import FileError
+
 HEADER = struct.Struct("<6I")
 """Time stamp (low, high), env, source, damage and type, extent."""
+
+_XTC = 12
 
 
 class Service(IntEnum):
@@ -53,11 +57,24 @@ class Datagram:
 
 
 def service_and_size(header: bytes | memoryview) -> tuple[Service, int]:
-    """Return what a datagram is, and its size in bytes, from its header."""
+    """Return what a datagram is, and its size in bytes, from its header.
+
+    Raises
+    ------
+    FileError
+        if these bytes are not the header of a datagram
+    """
     # timestamp (8 bytes) and env (4) are followed by an Xtc, whose extent counts
-    # itself but not those 12 bytes
+    # its own 12 bytes, but not those before it
     _, _, env, _, _, extent = HEADER.unpack_from(header)
-    return Service(env >> 24 & 0xF), extent + 12
+    size = extent + HEADER.size - _XTC
+    try:
+        service = Service(env >> 24 & 0xF)
+    except ValueError:
+        size = 0
+    if size < HEADER.size:
+        raise FileError(f"not the header of a datagram: {bytes(header[:24]).hex()}")
+    return service, size
 
 
 def whole_datagrams(file: BinaryIO) -> Iterator[Datagram]:
@@ -75,3 +92,9 @@ def whole_datagrams(file: BinaryIO) -> Iterator[Datagram]:
 def unfinished(path: Path) -> Path:
     """Return what a file is called while it is being written."""
     return path.with_name(path.name + ".inprogress")
+
+
+def on_disk(path: Path) -> Path:
+    """Return the path of a file that may still be written: as it is called now."""
+    writing = unfinished(path)
+    return writing if writing.exists() and not path.exists() else path

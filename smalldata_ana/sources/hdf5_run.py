@@ -89,6 +89,7 @@ class Hdf5Run:
         self.origin = str(self._path)
         self.problems: Sequence[str] = ()
         self.aliases: Mapping[str, str] = {}
+        self.growing = False
 
     def __repr__(self) -> str:
         return f"<Hdf5Run {self.experiment} run {self.number}: {self.origin}>"
@@ -171,6 +172,9 @@ class Hdf5Run:
                 if name in group
             }
         return Constants(detector, items)
+
+    def forget_constants(self, detector: str) -> None:
+        """Do nothing: the constants of the file are read each time."""
 
     def pixel_positions(self, detector: str) -> PixelPositions | None:
         """Return where the pixels are, or None if the file does not say it."""

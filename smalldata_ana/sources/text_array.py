@@ -1,4 +1,4 @@
-"""Read arrays in psana's text format.
+"""Read and write arrays in psana's text format.
 
 The format is psana's (`psana.pscalib.calib.NDArrIO`), for LCLS-I and LCLS-II alike: a
 head of lines that begin with ``#``, of which ``# SHAPE (3,8,512,1024)``, or in older
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.errors import ConstantsError
+from smalldata_ana.safe_files import replacing
 
 _SHAPE = re.compile(r"#\s*SHAPE\s+\(([\d\s,]*)\)")
 _SIZE = re.compile(r"#\s*DIM:\d+\s+(\d+)")
@@ -62,6 +63,34 @@ def text_array_shape(path: Path) -> tuple[int, ...] | None:
     """
     with path.open(encoding="utf-8") as file:
         return _read_head(file)[0]
+
+
+def write_text_array(path: Path, array: npt.NDArray[Any], *comments: str) -> None:
+    """Write an array to a text file; a file that is there is replaced.
+
+    Parameters
+    ----------
+    path : the file
+    array : numbers; others than whole ones with three digits after the point
+    comments : lines for its head
+
+    Raises
+    ------
+    FileError
+        if it cannot be written
+    """
+    head = [
+        *comments,
+        f"SHAPE       {str(array.shape).replace(' ', '')}",
+        f"DATATYPE    {array.dtype}",
+        f"DTYPE       {array.dtype}",
+        f"NDIM        {array.ndim}",
+        *(f"DIM:{axis}       {size}" for axis, size in enumerate(array.shape)),
+    ]
+    lines = array.reshape(-1, array.shape[-1])
+    digits = "%d" if array.dtype.kind in "iub" else "%.3f"
+    with replacing(path) as aside:
+        np.savetxt(aside, lines, fmt=digits, header="\n".join(head), encoding="utf-8")
 
 
 def _read_head(file: TextIO) -> tuple[tuple[int, ...] | None, bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldata_ana.errors import RunNotFound, UsageError
+from smalldata_ana.sources.datagrams import on_disk
 
 _NAME = re.compile(
     r"^(?P<experiment>\w+)-r(?P<run>\d+)-s(?P<stream>\d+)-c(?P<chunk>\d+)"
@@ -23,7 +24,8 @@ class StreamFiles:
     ----------
     data : its first data file
     offsets : its offset file, or None where there is none
-    growing : True if the DAQ is still writing them
+    growing : True if the DAQ is still writing them: they are then called as here
+        with ``.inprogress`` (`smalldata_ana.sources.datagrams.on_disk`)
     """
 
     data: Path
@@ -31,15 +33,18 @@ class StreamFiles:
     growing: bool = False
 
 
-def _offset_file(data: Path) -> Path | None:
-    finished = data.name.removesuffix(".inprogress").removesuffix(".xtc2")
-    folder = data.parent / "smalldata"
-    names = (f"{finished}.smd.xtc2", f"{finished}.smd.xtc2.inprogress")
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+def _stream(given: Path) -> StreamFiles:
+    data = given.with_name(given.name.removesuffix(".inprogress"))
+    name = data.name.removesuffix(".xtc2") + ".smd.xtc2"
+    offsets = data.parent / "smalldata" / name
+    there = on_disk(offsets).is_file()
+    return StreamFiles(data, offsets if there else None, growing=data != given)
 
 
-def _stream(data: Path) -> StreamFiles:
-    return StreamFiles(data, _offset_file(data), data.name.endswith(".inprogress"))
+def run_of(data: Path) -> tuple[str, int] | None:
+    """Return experiment and run number by a data file's name, None if it has none."""
+    match = _NAME.match(data.name)
+    return (match["experiment"], int(match["run"])) if match else None
 
 
 def streams_of_run(
@@ -92,7 +97,7 @@ def streams_of_files(files: Sequence[Path]) -> list[StreamFiles]:
     RunNotFound
         if a file does not exist
     UsageError
-        if the files are of several runs, or none was given
+        if the files are of several runs, or none begins a stream
     """
     if not files:
         raise UsageError("no file was given")
@@ -109,4 +114,9 @@ def streams_of_files(files: Sequence[Path]) -> list[StreamFiles]:
     firsts = [
         path for path, match in matches.items() if not match or int(match["chunk"]) == 0
     ]
+    if not firsts:
+        raise UsageError(
+            f"{files[0].name} continues another file; give the first one of the "
+            "stream, which ends in -c000.xtc2"
+        )
     return [_stream(path) for path in firsts]

@@ -49,7 +49,7 @@ def _constant(name: str, value: Any, meta: Any) -> Constant:
     end = meta.get("run_end", "end")
     return Constant(
         name=name,
-        value=value,
+        content=value,
         begin=int(meta.get("run", 0)),
         end=None if end in ("end", None) else int(end),
         origin=f"psana's database, {meta.get('experiment', '')}",

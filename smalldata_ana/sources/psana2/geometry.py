@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from smalldata_ana.errors import GeometryError
-from smalldata_ana.sources.base import DetectorInfo, PixelPositions
+from smalldata_ana.sources.base import DetectorInfo, Extent, PixelPositions
 from smalldata_ana.sources.constants import Constant
+from smalldata_ana.sources.psana2.mended import psana
+
+NOMINAL = "nominal geometry, not measured"
+"""The note of a geometry that is the same for all detectors of a kind."""
 
 
 def pixel_positions(
@@ -29,38 +36,91 @@ def pixel_positions(
     Raises
     ------
     GeometryError
-        if the geometry is for another number of panels or pixels
+        if the geometry is for another number of panels or pixels, or is not one
     """
-    from psana.pscalib.geometry.GeometryAccess import GeometryAccess
-
-    text = _text(reader, constant)
+    if constant is not None:
+        return positions_from_text(str(constant.value), info, constant.origin)
+    text = _default_of(reader)
     if text is None:
         return None
-    origin = "psana's default" if constant is None else constant.origin
-    geometry = GeometryAccess()
-    geometry.load_pars_from_str(text)
+    try:
+        positions = positions_from_text(text, info, "psana's default")
+    except GeometryError:
+        # it is for another size of the same kind
+        return None
+    return dataclasses.replace(positions, note=NOMINAL)
+
+
+def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPositions:
+    """Return where a detector's pixels are, from a geometry as psana writes it.
+
+    Parameters
+    ----------
+    text : the geometry, for all panels of the detector
+    info : the detector; its data may hold only some of the panels
+    origin : where the text came from
+
+    Raises
+    ------
+    GeometryError
+        if the text is not a geometry, or one for another number of panels or pixels
+    """
+    geometry = _parsed(text, origin)
     x, y, z = (np.asarray(axis, np.float64) for axis in geometry.get_pixel_coords())
-    size = int(np.prod(info.shape))
     frame = info.shape[-2:]
-    all_panels = x.size // int(np.prod(frame))
-    if x.size % size or all_panels <= max(info.panels):
-        if constant is None:
-            return None
+    panels, rest = divmod(x.size, math.prod(frame))
+    whole = math.prod(info.shape) == len(info.panels) * math.prod(frame)
+    if rest or not whole or panels <= max(info.panels):
         raise GeometryError(
-            f"the geometry of {info.name!r} ({origin}) has {x.size} pixels in "
-            f"{all_panels} panels; its data have {size} in {len(info.panels)}"
+            f"the geometry of {info.name!r} ({origin}) has {x.size} pixels, "
+            f"{panels} panels of {frame[0]} x {frame[1]}; its data have frames of "
+            f"{info.shape}, panels {', '.join(map(str, info.panels))}"
         )
+    extent = Extent.of(x, y, z)
     x, y, z = (
         axis.reshape(-1, *frame)[list(info.panels)].reshape(info.shape)
         for axis in (x, y, z)
     )
     pixel_size = float(geometry.get_pixel_scale_size())
-    return PixelPositions(x, y, z, pixel_size=pixel_size, origin=origin)
+    return PixelPositions(x, y, z, pixel_size, origin, extent)
 
 
-def _text(reader: Any, constant: Constant | None) -> str | None:
-    if constant is not None:
-        return str(constant.value)
+def default_text(name: str) -> str:
+    """Return one of the default geometries that come with psana.
+
+    Parameters
+    ----------
+    name : as in the names of its files, e.g. ``jungfrau1M``
+
+    Raises
+    ------
+    GeometryError
+        if there is none of that name
+    """
+    folder = Path(psana().__file__).parent / "pscalib/geometry/data"
+    try:
+        return (folder / f"geometry-def-{name}.data").read_text()
+    except OSError as error:
+        raise GeometryError(f"psana has no default geometry {name!r}") from error
+
+
+def _parsed(text: str, origin: str) -> Any:
+    """Return psana's object of a geometry text."""
+    psana()
+    from psana.pscalib.geometry.GeometryAccess import GeometryAccess
+
+    geometry = GeometryAccess()
+    try:
+        geometry.load_pars_from_str(text)
+        coordinates = geometry.get_pixel_coords()
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
+        raise GeometryError(f"not a geometry text of psana: {origin}") from error
+    if coordinates is None or coordinates[0] is None:
+        raise GeometryError(f"the geometry has no panels that psana knows: {origin}")
+    return geometry
+
+
+def _default_of(reader: Any) -> str | None:
     if getattr(reader, "_path_geo_default", None) is None:
         return None
     try:

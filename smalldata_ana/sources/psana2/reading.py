@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from smalldata_ana.errors import RunNotFound
-from smalldata_ana.sources.datagrams import HEADER, Service, service_and_size
-from smalldata_ana.sources.event_index import Place, StreamIndex
+from smalldata_ana.errors import FileError, RunNotFound
+from smalldata_ana.sources.datagrams import (
+    HEADER,
+    Service,
+    on_disk,
+    service_and_size,
+)
+from smalldata_ana.sources.stream_index import Place, StreamIndex
 
 
 def configuration(path: Path) -> Any:
@@ -19,19 +24,19 @@ def configuration(path: Path) -> Any:
     from psana.dgram import Dgram
 
     try:
-        with open(path, "rb") as file:
+        with on_disk(path).open("rb") as file:
             header = file.read(HEADER.size)
-            if len(header) == HEADER.size:
-                try:
-                    service, size = service_and_size(header)
-                except ValueError:
-                    service, size = Service.EVENT, 0
-                data = header + file.read(max(size - HEADER.size, 0))
-                if service is Service.CONFIGURE and len(data) == size:
-                    return Dgram(view=memoryview(data))
+            service, size = service_and_size(header.ljust(HEADER.size, b"\0"))
+            if service is not Service.CONFIGURE:
+                raise RunNotFound(f"{path} is not the first file of an xtc2 stream")
+            data = header + file.read(size - HEADER.size)
     except OSError as error:
         raise RunNotFound(f"cannot read {path}: {error.strerror}") from error
-    raise RunNotFound(f"{path} is not an xtc2 file, or it is cut off at its begin")
+    except FileError as error:
+        raise RunNotFound(f"{path} is not an xtc2 file") from error
+    if len(data) < size:
+        raise RunNotFound(f"{path} is cut off within its first datagram")
+    return Dgram(view=memoryview(data))
 
 
 class DatagramReader:
@@ -56,7 +61,7 @@ class DatagramReader:
         self._configurations = configurations
         self._context = RunCtx(*identity)
         self._descriptors: dict[tuple[int, int], int] = {}
-        self._damaged: Counter[int] = Counter()
+        self._damaged: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
         self._local = threading.local()
 
@@ -80,7 +85,7 @@ class DatagramReader:
         """Say which parts of events could not be read so far."""
         return [
             f"{count} events of stream {stream} are damaged and count as missing"
-            for stream, count in sorted(self._damaged.items())
+            for stream, count in sorted(Counter(s for s, _ in self._damaged).items())
         ]
 
     def close(self) -> None:
@@ -102,19 +107,26 @@ class DatagramReader:
             buffer = buffers[stream] = bytearray(place.size)
         view = memoryview(buffer)[: place.size]
         count = os.preadv(self._descriptor(stream, place.chunk), [view], place.offset)
-        if count == place.size:
-            low, high = HEADER.unpack_from(view)[:2]
-            service, size = service_and_size(view)
-            if high << 32 | low == timestamp and size == count and service.is_event:
-                return view
+        if count == place.size and _is_event(view, timestamp):
+            return view
         with self._lock:
-            self._damaged[stream] += 1
+            self._damaged.add((stream, timestamp))
         return None
 
     def _descriptor(self, stream: int, chunk: int) -> int:
         with self._lock:
             key = (stream, chunk)
             if key not in self._descriptors:
-                path = self._streams[stream].files[chunk]
+                path = on_disk(self._streams[stream].files[chunk])
                 self._descriptors[key] = os.open(path, os.O_RDONLY)
             return self._descriptors[key]
+
+
+def _is_event(data: memoryview, timestamp: int) -> bool:
+    """Tell whether these are the bytes of the event of that time."""
+    try:
+        service, size = service_and_size(data)
+    except FileError:
+        return False
+    low, high = HEADER.unpack_from(data)[:2]
+    return service.is_event and size == len(data) and high << 32 | low == timestamp

@@ -22,6 +22,7 @@ from smalldata_ana.errors import (
     DetectorNotFound,
     NameNotFound,
     RunNotFound,
+    listing,
     unknown,
 )
 from smalldata_ana.sources.base import (
@@ -33,9 +34,8 @@ from smalldata_ana.sources.base import (
 )
 from smalldata_ana.sources.constants import Constants
 from smalldata_ana.sources.datagrams import Service
-from smalldata_ana.sources.event_index import EventIndex, StreamIndex
+from smalldata_ana.sources.event_index import EventIndex
 from smalldata_ana.sources.psana2.detectors import (
-    STACKED,
     Interface,
     control_bits,
     interfaces,
@@ -45,8 +45,9 @@ from smalldata_ana.sources.psana2.geometry import pixel_positions
 from smalldata_ana.sources.psana2.mended import psana
 from smalldata_ana.sources.psana2.reading import DatagramReader, configuration
 from smalldata_ana.sources.psana2.slow_values import SlowValues
-from smalldata_ana.sources.psana2.values import scalar_info, table
-from smalldata_ana.sources.xtc_files import StreamFiles
+from smalldata_ana.sources.psana2.values import owned, scalar_info, table
+from smalldata_ana.sources.stream_index import StreamIndex
+from smalldata_ana.sources.xtc_files import StreamFiles, run_of
 
 CODES = 288
 """How many event codes there are in LCLS-II's timing data."""
@@ -54,7 +55,8 @@ CODES = 288
 ConstantsFor = Callable[[str, int, str, str], Constants]
 """(detector, run, serial number, psana's long name) -> what is valid."""
 
-_NO_EVENT = -1
+_NO_FILE = -1
+_FRAME_RANK = 2
 
 
 class Psana2Run:
@@ -65,7 +67,6 @@ class Psana2Run:
     streams : the files of the run
     constants_for : finds the constants of a detector
     live : True if the run may still grow
-    number : its number where that is known; else it is read from the files
 
     Raises
     ------
@@ -79,7 +80,6 @@ class Psana2Run:
         constants_for: ConstantsFor,
         *,
         live: bool = False,
-        number: int | None = None,
     ) -> None:
         psana()
         self._constants_for = constants_for
@@ -92,7 +92,7 @@ class Psana2Run:
             ],
             growing=live or any(s.growing for s in streams),
         )
-        self.experiment, self.number, begin = self._identity(number)
+        self.experiment, self.number, begin = self._identity()
         self.origin = ", ".join(sorted({str(s.data.parent) for s in streams}))
         self._lock = threading.RLock()
         self._reader = DatagramReader(
@@ -127,6 +127,11 @@ class Psana2Run:
                 for name in ("detectors", "_methods", "scalars"):
                     self.__dict__.pop(name, None)
         return new
+
+    @property
+    def growing(self) -> bool:
+        """True while the run is being taken."""
+        return self.index.growing
 
     @property
     def problems(self) -> Sequence[str]:
@@ -198,7 +203,9 @@ class Psana2Run:
         if name not in self._methods:
             return self._slow.values(name, self.timestamps[numbers])
         interface, method, _ = self._methods[name]
-        values = [method(self._event(int(k), interface.streams)) for k in numbers]
+        values = [
+            owned(method(self._event(int(k), interface.streams))) for k in numbers
+        ]
         return table(values, info)
 
     def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
@@ -226,6 +233,11 @@ class Psana2Run:
                     f"{interface.dettype}_{interface.serial}",
                 )
             return self._constants[detector]
+
+    def forget_constants(self, detector: str) -> None:
+        """Look for the constants anew when they are asked for next."""
+        with self._lock:
+            self._constants.pop(detector, None)
 
     def pixel_positions(self, detector: str) -> PixelPositions | None:
         """Return where the pixels are, or None for a detector without geometry."""
@@ -259,7 +271,8 @@ class Psana2Run:
         configuration = self._configurations[stream]
         return lambda data: Dgram(config=configuration, view=memoryview(data), offset=0)
 
-    def _identity(self, number: int | None) -> tuple[str, int, int]:
+    def _identity(self) -> tuple[str, int, int]:
+        """Return experiment, number and begin, by the data or else the files' names."""
         found: set[tuple[str, int]] = set()
         begin = 0
         for transition in self.index.transitions(Service.BEGIN_RUN):
@@ -268,16 +281,22 @@ class Psana2Run:
             for segment in getattr(datagram, "runinfo", {}).values():
                 info = segment.runinfo
                 found.add((str(info.expt), int(info.runnum)))
+        files = [stream.files[0] for stream in self.index.streams]
+        found = found or {name for name in map(run_of, files) if name}
+        if not found:
+            raise RunNotFound(f"{files[0]} does not tell which run it is of")
         if len(found) > 1:
-            raise RunNotFound(f"the files are not of one run: {sorted(found)}")
-        experiment, read = found.pop() if found else ("", None)
-        return experiment, number if read is None else read, begin  # type: ignore[return-value]
+            runs = listing(
+                f"{experiment} run {run}" for experiment, run in sorted(found)
+            )
+            raise RunNotFound(f"the files are not of one run, but of {runs}")
+        return *found.pop(), begin
 
     @cached_property
     def _interfaces(self) -> list[Interface]:
         from psana.dgrammanager import DgramManager
 
-        descriptors = [_NO_EVENT] * len(self._configurations)
+        descriptors = [_NO_FILE] * len(self._configurations)
         manager = DgramManager(
             [str(s.files[0]) for s in self.index.streams],
             configs=self._configurations,
@@ -325,13 +344,12 @@ class Psana2Run:
             dtype = panel.dtype
         else:
             shape, dtype = frame.shape, frame.dtype
-        stacked = interface.dettype in STACKED or isinstance(frame, list)
         return DetectorInfo(
             name=interface.detector,
             dettype=interface.dettype,
             shape=tuple(int(n) for n in shape),
             dtype=dtype,
-            panels=interface.segments if stacked else (0,),
+            panels=_panels(shape, interface),
             serial=interface.serial,
             generic=generic,
         )
@@ -347,3 +365,12 @@ class Psana2Run:
     def _event(self, number: int, streams: Sequence[int]) -> Any:
         """Read the parts of an event that these streams have."""
         return self._reader.event(int(self.timestamps[number]), streams)
+
+
+def _panels(shape: tuple[int, ...], interface: Interface) -> tuple[int, ...]:
+    """Return the numbers of the panels of a frame of this shape."""
+    if len(shape) <= _FRAME_RANK:
+        return (0,)
+    if shape[0] == len(interface.segments):
+        return interface.segments
+    return tuple(range(shape[0]))

@@ -20,6 +20,11 @@ def scalar_info(name: str, field: str, value: Any) -> ScalarInfo:
     return ScalarInfo(name, array.shape, np.dtype(kind), UNITS.get(field, ""))
 
 
+def owned(value: Any) -> Any:
+    """Return a value that is no view into its event, whose memory is used again."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
 def table(values: Sequence[Any], info: ScalarInfo) -> Array:
     """Put the values of events below each other, with NaN where there is none."""
     if info.dtype == object:
