@@ -57,7 +57,7 @@ def _threshold(calibration: Calibration, adu: float, rms: float) -> _Threshold |
         if calibration.rms is None:
             raise ParameterError(
                 f"thresRms = {rms:g} needs the noise of {calibration.detector!r}, of "
-                "which there is no constant pixel_rms; use thresADU"
+                "which there is no constant pixel_rms that fits; use thresADU"
             )
         limit = np.maximum(np.float32(limit), calibration.rms * np.float32(abs(rms)))
     return _Threshold(limit, counts=min(adu, rms) < 0)
@@ -216,7 +216,7 @@ def _image(
         good=calibration.good,
         events=used,
         timestamps=timestamps,
-        find_geometry=_geometry_finder(run, calibration),
+        find_geometry=_geometry_finder(run, detector, calibration.shape),
         std=finished(statistics.std()),
         median=None if median is None else finished(median.image),
         median_error=None if median is None else median.error,
@@ -230,7 +230,9 @@ def _image(
     )
 
 
-def _geometry_finder(run: Run, calibration: Calibration) -> Callable[[], ImageGeometry]:
+def _geometry_finder(
+    run: Run, detector: str, shape: tuple[int, ...]
+) -> Callable[[], ImageGeometry]:
     """Return a function that finds the geometry at its first call.
 
     Positions take the memory of six images, and nobody needs them while the events
@@ -239,8 +241,8 @@ def _geometry_finder(run: Run, calibration: Calibration) -> Callable[[], ImageGe
 
     @functools.cache
     def find() -> ImageGeometry:
-        positions = run.pixel_positions(calibration.detector)
-        return ImageGeometry.from_positions(positions, calibration.shape)
+        positions = run.pixel_positions(detector)
+        return ImageGeometry.from_positions(positions, shape)
 
     return find
 

@@ -6,7 +6,7 @@ order in which they were asked for.
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,8 +26,11 @@ Image = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with the number of events done and asked for."""
 
-_MOST_THREADS = 4
-"""Each has a raw and a calibrated image in memory."""
+_THREADS = 1
+"""It loads the next image while the caller uses the last one.
+
+With its image, frame and datagram, each further one takes the memory of two images.
+"""
 
 _RANGE_EVENTS = 10
 _RANGE_VALUES = 100_000
@@ -49,7 +52,8 @@ def calibrated_images(
     calibration : of one of its detectors
     events : numbers of the events
     prepare : changes a calibrated image in place; called by several threads
-    threads : number of threads; default: as many as processors, at most 4
+    threads : number of threads that read and calibrate, beside the caller's own;
+        default: 1
 
     Yields
     ------
@@ -62,12 +66,17 @@ def calibrated_images(
     ParameterError
         if `threads` is less than 1
     """
-    threads = min(_MOST_THREADS, os.cpu_count() or 1) if threads is None else threads
+    threads = _THREADS if threads is None else threads
     if threads < 1:
         raise ParameterError(f"threads = {threads!r} is less than 1")
 
-    def load(event: int, raw: Array, image: Image) -> Image | None:
-        frame = run.read(calibration.detector, event, out=raw)
+    own = threading.local()
+
+    def make_frame() -> None:
+        own.raw = np.empty(calibration.shape, calibration.dtype)
+
+    def load(event: int, image: Image) -> Image | None:
+        frame = run.read(calibration.detector, event, out=own.raw)
         if frame is None:
             return None
         calibration(frame, out=image)
@@ -75,22 +84,21 @@ def calibrated_images(
             prepare(image)
         return image
 
-    def start(raw: Array, image: Image) -> None:
+    def start(image: Image) -> None:
         event = next(waiting, None)
         if event is not None:
-            started.append((event, pool.submit(load, event, raw, image), raw, image))
+            started.append((event, pool.submit(load, event, image), image))
 
-    info = run.detectors[calibration.detector]
     waiting = iter(map(int, events))
-    started: deque[tuple[int, Future[Image | None], Array, Image]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="calibrate")
+    started: deque[tuple[int, Future[Image | None], Image]] = deque()
+    pool = ThreadPoolExecutor(threads, "calibrate", initializer=make_frame)
     try:
-        for _ in range(threads):
-            start(np.empty(info.shape, info.dtype), np.empty(info.shape, np.float32))
+        for _ in range(threads + 1):
+            start(np.empty(calibration.shape, np.float32))
         while started:
-            event, future, raw, image = started.popleft()
+            event, future, image = started.popleft()
             yield event, future.result()
-            start(raw, image)
+            start(image)
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -306,7 +306,7 @@ def test_a_derived_name_is_upstreams():
 def peak_memory(run, events: np.ndarray, **options) -> float:
     """Return the memory that an average takes beside constants, in float32 images."""
     tracemalloc.start()
-    average(run, DET, events=events, threads=2, **options)
+    average(run, DET, events=events, **options)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak / (4 * np.prod(SHAPE_LARGE))

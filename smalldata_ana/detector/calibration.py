@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from smalldata_ana.detector.detector_constants import DetectorConstants
 from smalldata_ana.detector.kinds import ADU, CommonMode, Correction, Kind, kind_of
 from smalldata_ana.detector.output import check_output
-from smalldata_ana.detector.planes import Planes, SetUp
+from smalldata_ana.detector.planes import Noise, Planes, SetUp
 from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
 from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants import Constants
@@ -47,8 +48,7 @@ class Calibration:
     shape, dtype : of a raw frame
     good : pixels to use, shape of a frame: no status bit in any gain stage, not
         masked by the constants, and with usable pedestal and gain
-    rms : noise of each pixel in the unit of the images, in the gain stage that it has
-        before it switches, or None where it is not known
+    noise : finds `rms`
     constants : the constants of the run, with their origin
     notes : remarks for people, e.g. that there are no pedestals
     convert : does the work
@@ -62,13 +62,20 @@ class Calibration:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     good: Mask
-    rms: Image | None
+    noise: Noise
     constants: Constants
     notes: tuple[str, ...]
     convert: Convert
 
     @classmethod
-    def for_run(cls, run: Run, detector: str, common_mode: int | None = None) -> Self:
+    def for_run(
+        cls,
+        run: Run,
+        detector: str,
+        common_mode: int | None = None,
+        *,
+        constants: Constants | None = None,
+    ) -> Self:
         """Make the calibration of a detector from the constants of a run.
 
         Parameters
@@ -76,6 +83,7 @@ class Calibration:
         run : the run
         detector : name of an area detector
         common_mode : number of the correction, or None for the kind's default
+        constants : to use instead of those of the run
 
         Raises
         ------
@@ -95,27 +103,37 @@ class Calibration:
         info = run.detectors[detector]
         kind = kind_of(info.dettype)
         wanted = kind.common_mode(common_mode)
-        fitted = DetectorConstants(info, kind, run.constants(detector))
+        if constants is None:
+            constants = run.constants(detector)
+        fitted = DetectorConstants(info, kind, constants)
         configured = kind.configured_stages is not None
         setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
         mode = setup.possible(wanted)
         _check_type(kind, info, mode)
         planes = None if mode.is_raw else setup.planes(mode)
-        good, rms = setup.good(planes), setup.rms(planes)
+        good = setup.good(planes)
         return cls(
             detector=detector,
             kind=kind,
             common_mode=mode.number,
             label=mode.label,
-            unit=ADU if planes is not None and planes.gain is None else mode.unit,
+            unit=ADU if planes is not None and not planes.in_gain else mode.unit,
             shape=info.shape,
             dtype=info.dtype,
             good=good,
-            rms=rms,
+            noise=setup.noise(planes),
             constants=fitted.constants,
             notes=tuple(fitted.notes),
             convert=_converter(kind, mode, planes),
         )
+
+    @cached_property
+    def rms(self) -> Image | None:
+        """Noise of each pixel in `unit`, or None where it is not known.
+
+        It is that of the gain stage which the pixel has before it switches.
+        """
+        return self.noise()
 
     def __call__(self, raw: Array, out: Image | None = None) -> Image:
         """Calibrate one raw frame.

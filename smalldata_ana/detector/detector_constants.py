@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.kinds import Kind
-from smalldata_ana.sources.base import DetectorInfo
+from smalldata_ana.errors import DetectorNotFound, unknown
+from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants import Constant, Constants
 
 Array = npt.NDArray[Any]
@@ -17,6 +18,20 @@ Mask = npt.NDArray[np.bool_]
 _STATUS_STAGES = 5
 """Gain stages whose status counts, as in psana: of the seven of an epix10ka, the last
 two are not measured but computed."""
+
+
+def area_detector(run: Run, detector: str) -> DetectorInfo:
+    """Return what a run says of an area detector.
+
+    Raises
+    ------
+    DetectorNotFound
+        if the run has no such area detector
+    """
+    if detector not in run.detectors:
+        where = f"{run.experiment} run {run.number}"
+        raise DetectorNotFound(unknown("area detector", detector, run.detectors, where))
+    return run.detectors[detector]
 
 
 class DetectorConstants:
@@ -59,12 +74,19 @@ class DetectorConstants:
         value = self._fitted(name, {len(self.kind.gain_stages)})
         return None if value is None else np.asarray(value, np.float32)
 
+    def status(self) -> Array | None:
+        """Return the status bits of each gain stage, (stages, *frame), 0 = good.
+
+        There may be one stage for all.  None where there are none.
+        """
+        return self._fitted("pixel_status", {1, len(self.kind.gain_stages)})
+
     def status_good(self) -> Mask:
         """Return the pixels without a status bit in any gain stage, shape of a frame.
 
         This is what psana multiplies calibrated images with.
         """
-        status = self._fitted("pixel_status", {1, len(self.kind.gain_stages)})
+        status = self.status()
         if status is None:
             return np.ones(self.info.shape, np.bool_)
         good: Mask = (status[:_STATUS_STAGES] == 0).all(axis=0)

@@ -14,6 +14,7 @@ from smalldata_ana.errors import ConstantsError
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Stages = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +26,47 @@ class Planes:
     pedestal : float32 ``(planes, *frame)`` [ADU], with the offset
     factor : float32 ``(planes, *frame)``: 1/gain, or 1 without gains; 0 where a pixel
         is bad or its constants are not usable
-    gain : of the first plane [ADU/keV], or None
+    in_gain : True if the factor holds gains [keV/ADU]
     usable : bool, shape of a frame; pixels with usable constants in the first plane
     """
 
     pedestal: Image
     factor: Image
-    gain: Image | None
+    in_gain: bool
     usable: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Finds the noise of the pixels; it reads the constants, and keeps none.
+
+    Attributes
+    ----------
+    fitted : the constants
+    stages : gain stage of each pixel by plane, or None where the planes are the stages
+    known : False if the gain stages of the pixels would be needed, and are not known
+    in_gain : True for noise in keV, not ADU
+    """
+
+    fitted: DetectorConstants
+    stages: Stages | None
+    known: bool
+    in_gain: bool
+
+    def __call__(self) -> Image | None:
+        """Return the noise in the first plane, shape of a frame, if it is known."""
+        rms = self.fitted.by_stage("pixel_rms") if self.known else None
+        if rms is None:
+            return None
+        first: Image = _chosen(rms, self.stages)[0].copy()
+        gain = self.fitted.by_stage("pixel_gain") if self.in_gain else None
+        if gain is None:
+            return first
+        gain_first = _chosen(gain, self.stages)[0]
+        inverse = np.zeros_like(first)
+        usable = np.isfinite(gain_first) & (gain_first != 0)
+        np.divide(1, gain_first, out=inverse, where=usable)
+        return np.multiply(first, np.abs(inverse), out=first)
 
 
 class SetUp:
@@ -56,7 +90,7 @@ class SetUp:
         self.status = fitted.status_good()
         self.pedestal = fitted.by_stage("pedestals")
         decode = fitted.kind.configured_stages
-        self.stages: npt.NDArray[np.int8] | None = None
+        self.stages: Stages | None = None
         self.undecided = decode is not None and configuration is None
         if decode is None or configuration is None:
             return
@@ -93,7 +127,8 @@ class SetUp:
             return self._scaled(pedestal[:1], None)
         gain = self._gain() if mode.correction is Correction.GAIN else None
         return self._scaled(
-            self._chosen(pedestal), None if gain is None else self._chosen(gain)
+            _chosen(pedestal, self.stages),
+            None if gain is None else _chosen(gain, self.stages),
         )
 
     def good(self, planes: Planes | None) -> Mask:
@@ -101,18 +136,15 @@ class SetUp:
         good = self.status & self.fitted.mask_good()
         return good if planes is None else good & planes.usable
 
-    def rms(self, planes: Planes | None) -> Image | None:
-        """Return the noise in the first plane, shape of a frame, if it is known."""
-        rms = self.fitted.by_stage("pixel_rms")
-        if rms is None or self.undecided:
-            return None
+    def noise(self, planes: Planes | None) -> Noise:
+        """Return what finds the noise in the unit of the images."""
         configured = planes is None or len(planes.pedestal) > 1
-        first: Image = self._chosen(rms)[0] if configured else rms[0]
-        if planes is None or planes.gain is None:
-            return first
-        inverse = np.zeros_like(first)
-        np.divide(1, planes.gain, out=inverse, where=planes.usable)
-        return first * np.abs(inverse)
+        return Noise(
+            self.fitted,
+            stages=self.stages if configured else None,
+            known=not self.undecided,
+            in_gain=planes is not None and planes.in_gain,
+        )
 
     def _with_offset(self) -> Image:
         if self.pedestal is None:
@@ -127,15 +159,6 @@ class SetUp:
             self.fitted.notes.append("no gain: pedestals subtracted only, in ADU")
         return gain
 
-    def _chosen(self, by_stage: Image) -> Image:
-        """Return the planes of the configured stages, NaN where there is none."""
-        if self.stages is None:
-            return by_stage
-        index = np.maximum(self.stages, 0).astype(np.intp)
-        chosen = np.take_along_axis(by_stage, index, axis=0)
-        chosen[self.stages < 0] = np.nan
-        return chosen
-
     def _scaled(self, pedestal: Image, gain: Image | None) -> Planes:
         usable = np.isfinite(pedestal)
         if not usable.all():
@@ -144,12 +167,12 @@ class SetUp:
         if gain is None:
             np.copyto(factor, 1, where=usable)
         else:
-            usable &= np.isfinite(gain) & (gain != 0)
+            usable &= np.isfinite(gain)
+            usable &= gain != 0
             np.divide(1, gain, out=factor, where=usable)
         factor *= self.status
         self._note_unusable(usable)
-        first = None if gain is None else gain[0]
-        return Planes(pedestal, factor, first, usable[0])
+        return Planes(pedestal, factor, gain is not None, usable[0])
 
     def _note_unusable(self, usable: Mask) -> None:
         count = int(np.count_nonzero(~usable.all(axis=0)))
@@ -158,3 +181,13 @@ class SetUp:
                 f"{count} pixels have, in some gain stage, a pedestal that is not a "
                 "number, or a gain that is not a number or 0; there they give 0"
             )
+
+
+def _chosen(by_stage: Image, stages: Stages | None) -> Image:
+    """Return the planes of the configured stages, NaN where there is none."""
+    if stages is None:
+        return by_stage
+    index = np.maximum(stages, 0).astype(np.intp)
+    chosen = np.take_along_axis(by_stage, index, axis=0)
+    chosen[stages < 0] = np.nan
+    return chosen
