@@ -30,15 +30,13 @@ import numpy.typing as npt
 
 from smalldata_ana.average_image import DERIVED, AverageImage
 from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.mask_files import DEAD_PIXEL, PIXEL_MASK
 from smalldata_ana.errors import FileError
 from smalldata_ana.safe_files import make_folder, replacing
 
 Array = npt.NDArray[Any]
 
 SCHEMA = "smalldata-ana-image/1"
-
-_DEAD_PIXEL = 1 << 1
-"""The bit of NeXus' ``pixel_mask`` for a pixel that is not to be used."""
 
 _RAW_SHAPE = (*DERIVED, "median_error")
 _DETECTOR = "/entry/instrument/{}"
@@ -111,15 +109,19 @@ def _write_detector(file: h5py.File, average: AverageImage) -> None:
         values = getattr(average, name)
         if values is not None:
             _write_image(group, name, values, "" if name == "hits" else average.unit)
-    mask = np.where(average.good, 0, _DEAD_PIXEL).astype(np.uint32)
-    geometry = average.geometry
-    for name, values in {
-        "pixel_mask": mask,
-        "row": geometry.ix,
-        "column": geometry.iy,
-    }.items():
-        _write_image(group, name, values, "")
-    group["row"].attrs["origin"] = geometry.origin
+    mask = np.where(average.good, 0, DEAD_PIXEL).astype(np.uint32)
+    _write_image(group, PIXEL_MASK, mask, "")
+    _write_geometry(group, average.geometry)
+
+
+def _write_geometry(group: h5py.Group, geometry: ImageGeometry) -> None:
+    _write_image(group, "row", geometry.ix, "")
+    _write_image(group, "column", geometry.iy, "")
+    attributes = group["row"].attrs
+    attributes["origin"], attributes["note"] = geometry.origin, geometry.note
+    if geometry.corner is not None and geometry.pixel_size is not None:
+        attributes["corner_um"] = geometry.corner
+        attributes["pixel_size_um"] = geometry.pixel_size
 
 
 def _write_making(file: h5py.File, average: AverageImage) -> None:
@@ -176,19 +178,30 @@ def load_image(path: str | os.PathLike[str]) -> AverageImage:
 def _read(file: h5py.File) -> AverageImage:
     making: Mapping[str, Any] = json.loads(file[f"{_AVERAGE}/making/data"].asstr()[()])
     group = file[_DETECTOR.format(making["detector"])]
-    row, column = group["row"][()], group["column"][()]
-    geometry = ImageGeometry(
-        file["/entry/image/image"].shape, row, column, str(group["row"].attrs["origin"])
-    )
+    geometry = _read_geometry(group, file["/entry/image/image"].shape)
     more: dict[str, Any] = {n: _locked(group[n]) for n in _RAW_SHAPE if n in group}
     return AverageImage(
         **making,
         data=_locked(group["data"]),
-        good=group["pixel_mask"][()] == 0,
+        good=group[PIXEL_MASK][()] == 0,
         events=file[f"{_AVERAGE}/events"][()],
         timestamps=file[f"{_AVERAGE}/timestamps"][()],
         find_geometry=lambda: geometry,
         **more,
+    )
+
+
+def _read_geometry(group: h5py.Group, shape: tuple[int, int]) -> ImageGeometry:
+    attributes = group["row"].attrs
+    x, y = attributes.get("corner_um", (None, None))
+    return ImageGeometry(
+        shape,
+        group["row"][()],
+        group["column"][()],
+        origin=str(attributes["origin"]),
+        note=str(attributes["note"]),
+        corner=None if x is None else (float(x), float(y)),
+        pixel_size=None if x is None else float(attributes["pixel_size_um"]),
     )
 
 

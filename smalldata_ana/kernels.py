@@ -24,6 +24,9 @@ njit = functools.partial(numba.njit, nogil=True, cache=True)
 
 KERNEL_MODULES = (
     "smalldata_ana.detector.calibration_kernels",
+    "smalldata_ana.detector.common_mode_kernels",
+    "smalldata_ana.detector.sums_kernels",
+    "smalldata_ana.pedestals.dark_kernels",
     "smalldata_ana.statistics_kernels",
 )
 """All modules of kernels; importing one compiles it or reads it from the cache."""

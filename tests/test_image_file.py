@@ -72,6 +72,9 @@ def assert_equal(got: AverageImage, expected: AverageImage) -> None:
             assert one == other
     np.testing.assert_array_equal(got.image, expected.image)
     assert got.geometry.origin == expected.geometry.origin
+    assert got.geometry.note == expected.geometry.note
+    assert got.geometry.corner == expected.geometry.corner
+    assert got.geometry.pixel_size == expected.geometry.pixel_size
 
 
 def test_it_loads_as_it_was_saved(average, tmp_path):

@@ -92,6 +92,22 @@ class DetectorConstants:
         good: Mask = (status[:_STATUS_STAGES] == 0).all(axis=0)
         return good
 
+    def status_bits(self) -> dict[int, int]:
+        """Return how many pixels have each status bit in any gain stage.
+
+        Returns
+        -------
+        The number of pixels by the value of the bit, of those bits that there are.
+        """
+        status = self.status()
+        if status is None:
+            return {}
+        words = status[:_STATUS_STAGES].astype(np.uint64)
+        bits = np.bitwise_or.reduce(words, axis=0)
+        there = int(np.bitwise_or.reduce(bits, axis=None))
+        values = [1 << n for n in range(64) if there >> n & 1]
+        return {v: int(np.count_nonzero(bits & np.uint64(v))) for v in values}
+
     def mask_good(self) -> Mask:
         """Return the pixels that the deployed mask keeps, shape of a frame."""
         mask = self._fitted("pixel_mask", {1, len(self.kind.gain_stages)})

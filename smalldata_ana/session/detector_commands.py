@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 from smalldata_ana.session.state import SessionState
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DetectorCommands(SessionState):
-    """`addDetInfo`, `commonModeStr`."""
+    """`addDetInfo`, `maskInfo`, `commonModeStr`."""
 
     @functools.cached_property
     def det_objects(self) -> dict[str, DetObject]:
@@ -45,6 +46,51 @@ class DetectorCommands(SessionState):
             print(f"{name} has another common mode now; its functions are gone")
         self.det_objects[name] = DetObject(name, self.run, common_mode=common_mode)
         return self.det_objects[name]
+
+    def maskInfo(
+        self, detname: str | None = "None", maskCentral: bool = True
+    ) -> dict[str, int]:
+        """Print how many pixels of a detector are masked, and why.
+
+        Parameters
+        ----------
+        detname : name of the detector; asked for where there are several
+        maskCentral : mask the wide pixels where two chips meet
+
+        Returns
+        -------
+        The number of masked pixels by reason, and in all, as ``statusMask``, ``mask``
+        and ``cmask``.
+
+        Examples
+        --------
+        >>> anaps.maskInfo("epix100")["edges"]  # doctest: +SKIP
+        2940
+        """
+        from smalldata_ana.detector.masks import MaskParts
+
+        name = self.pick_detector(detname)
+        parts = MaskParts.for_run(self.run, name)
+        counts = parts.counts(maskCentral)
+        masks = {
+            "statusMask": parts.status_mask(),
+            "mask": parts.mask(maskCentral),
+            "cmask": parts.cmask(maskCentral),
+        }
+        masked = {key: int(mask.size - mask.sum()) for key, mask in masks.items()}
+        lines = [f"{name}: masked pixels, and those masked for this reason alone"]
+        lines += [f"  {c.reason:<10} {c.pixels:>10} {c.alone:>10}" for c in counts]
+        lines += [
+            f"  status bit {bit:#x}: {pixels} pixels"
+            for bit, pixels in parts.status_bits().items()
+        ]
+        size = math.prod(parts.shape)
+        lines += [
+            f"  {key:<10} {number:>10}  {number / size:.3%} of {size}"
+            for key, number in masked.items()
+        ]
+        print("\n".join([*lines, *(f"  note: {note}" for note in parts.notes)]))
+        return {c.reason: c.pixels for c in counts} | masked
 
     def commonModeStr(self, common_mode: int = 0) -> str:
         """Return what a correction is called in the names of images.
