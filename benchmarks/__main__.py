@@ -7,7 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import average_image, event_index, report, start_up
+from benchmarks import (
+    average_image,
+    common_mode,
+    event_index,
+    geometry,
+    report,
+    start_up,
+    sums,
+)
 from benchmarks.report import Topic
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -16,6 +24,9 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "average_image": average_image.run,
     "start_up": start_up.run,
     "event_index": event_index.run,
+    "geometry": geometry.run,
+    "sums": sums.run,
+    "common_mode": common_mode.run,
 }
 
 

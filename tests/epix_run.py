@@ -1,4 +1,4 @@
-"""A small run of an epix100 with known constants, and numpy's calibration of it."""
+"""A small run of a sensor with known constants, and numpy's calibration of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smalldata_ana.detector.kinds import Kind, kind_of, register_kind
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
 DET = "epix"
@@ -19,6 +20,14 @@ MISSING = 3
 
 RUN = 7
 GAIN = 2.0
+
+PLAIN = Kind(
+    "plain",
+    "sensor without common mode",
+    pixel_size=50.0,
+    common_modes=kind_of("epix100").common_modes,
+)
+register_kind(PLAIN)
 
 _random = np.random.default_rng(7)
 PEDESTALS = _random.uniform(90, 110, (1, *SHAPE)).astype(np.float32)
@@ -41,7 +50,7 @@ def open_run(folder: Path) -> Hdf5Run:
         experiment="xppsim01",
         run=RUN,
         images={DET: RAW, BARE: RAW},
-        dettypes={DET: "epix100", BARE: "epix100"},
+        dettypes={DET: PLAIN.dettype, BARE: PLAIN.dettype},
         missing={DET: ~WITH_DATA},
         constants={
             DET: {

@@ -45,8 +45,9 @@ def psana_calib(
     *,
     panels: tuple[int, ...] = (0,),
     control: np.ndarray | None = None,
+    cmpars: tuple[float, ...] | None = None,
 ) -> np.ndarray:
-    """Return psana's ``det.raw.calib`` of a raw frame without common mode.
+    """Return psana's ``det.raw.calib`` of a raw frame.
 
     Parameters
     ----------
@@ -55,6 +56,7 @@ def psana_calib(
     constants : the arrays by psana's names, for all panels
     panels : numbers of the panels in `words`
     control : control bits of the pixels, for an epix10ka
+    cmpars : parameters of the common mode, or None for none
     """
     module, name = CLASSES[dettype]
     configuration = SimpleNamespace(
@@ -65,5 +67,7 @@ def psana_calib(
     )
     detector.raw = lambda evt, copy=True: words.copy()
     detector._cbits_config_detector = lambda: control
-    options = {"cversion": 0} if dettype == "jungfrau" else {}
+    options: dict[str, Any] = {"cversion": 0} if dettype == "jungfrau" else {}
+    if cmpars is not None:
+        options["cmpars"] = cmpars
     return detector.calib("an event", **options)

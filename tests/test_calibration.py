@@ -96,7 +96,7 @@ def test_epix10ka_pedestal_only_is_that_of_the_first_stage(rng):
 def test_epix100_equals_psana(rng):
     constants, words = made_up(rng, "epix100"), any_words(rng)
     reference = psana_calib("epix100", words, constants)
-    calibration = Calibration.for_run(FakeRun("epix100", words, constants), "det")
+    calibration = Calibration.for_run(FakeRun("epix100", words, constants), "det", 0)
     assert_calibrated(calibration(words), reference)
     assert calibration.unit == "keV"
 

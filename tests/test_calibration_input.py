@@ -43,7 +43,7 @@ def test_without_gain_configuration_the_data_are_raw_and_said_to_be(rng):
 def test_without_gain_pedestals_are_subtracted_in_adu(rng, dettype):
     words, constants = any_words(rng) & 0x3FFF, made_up(rng, dettype)
     del constants["pixel_gain"], constants["pixel_status"]
-    calibration = Calibration.for_run(FakeRun(dettype, words, constants), "det")
+    calibration = Calibration.for_run(FakeRun(dettype, words, constants), "det", 0)
     first = constants["pedestals"].reshape(-1, ROWS, COLS)[0]
     assert_calibrated(calibration(words)[0], words[0] - first)
     assert (calibration.label, calibration.unit) == ("pedSub_", "ADU")
@@ -138,8 +138,8 @@ def test_gain_configuration_of_another_shape_is_an_error(rng):
 
 def test_common_mode_that_does_not_exist_is_an_error(rng):
     words = any_words(rng)
-    with pytest.raises(ParameterError, match="no common mode 46 for 'epix100'"):
-        Calibration.for_run(FakeRun("epix100", words, {}), "det", 46)
+    with pytest.raises(ParameterError, match="no common mode 84 for 'epix100'"):
+        Calibration.for_run(FakeRun("epix100", words, {}), "det", 84)
 
 
 def test_detector_that_does_not_exist_is_an_error(rng):

@@ -16,7 +16,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector.common_mode import find_zero_peak
+from smalldata_ana.detector.common_mode_steps import (
+    corrector,
+    numbers_converter,
+    words_converter,
+)
 from smalldata_ana.detector.detector_constants import DetectorConstants
+from smalldata_ana.detector.kind_model import Algorithm, CommonModeNumber
 from smalldata_ana.detector.kinds import ADU, CommonMode, Correction, Kind, kind_of
 from smalldata_ana.detector.output import check_output
 from smalldata_ana.detector.planes import Noise, Planes, SetUp
@@ -41,8 +48,8 @@ class Calibration:
     ----------
     detector : its name
     kind : its row of the table of kinds
-    common_mode : number of the correction that is done; -1 where another was asked
-        for but there are no pedestals that fit
+    common_mode : number, or psana's parameters, of the correction that is done; -1
+        where another was asked for but there are no pedestals that fit
     label : what the correction is called in the names of images, e.g. ``pedSub_``
     unit : of the images, ``keV`` or ``ADU``
     shape, dtype : of a raw frame
@@ -51,12 +58,14 @@ class Calibration:
     noise : finds `rms`
     constants : the constants of the run, with their origin
     notes : remarks for people, e.g. that there are no pedestals
+    common_mode_pars : the parameters of the common mode that is done, as psana takes
+        them where it has the algorithm; empty where there is none
     convert : does the work
     """
 
     detector: str
     kind: Kind
-    common_mode: int
+    common_mode: CommonModeNumber
     label: str
     unit: str
     shape: tuple[int, ...]
@@ -65,6 +74,7 @@ class Calibration:
     noise: Noise
     constants: Constants
     notes: tuple[str, ...]
+    common_mode_pars: tuple[float, ...]
     convert: Convert
 
     @classmethod
@@ -72,7 +82,7 @@ class Calibration:
         cls,
         run: Run,
         detector: str,
-        common_mode: int | None = None,
+        common_mode: CommonModeNumber | None = None,
         *,
         constants: Constants | None = None,
     ) -> Self:
@@ -82,7 +92,8 @@ class Calibration:
         ----------
         run : the run
         detector : name of an area detector
-        common_mode : number of the correction, or None for the kind's default
+        common_mode : number of the correction, or psana's parameters as a tuple, or
+            None for the kind's default
         constants : to use instead of those of the run
 
         Raises
@@ -101,7 +112,7 @@ class Calibration:
                 unknown("area detector", detector, run.detectors, where)
             )
         info = run.detectors[detector]
-        kind = kind_of(info.dettype)
+        kind = kind_of(info.dettype, info.shape)
         wanted = kind.common_mode(common_mode)
         if constants is None:
             constants = run.constants(detector)
@@ -109,6 +120,8 @@ class Calibration:
         configured = kind.configured_stages is not None
         setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
         mode = setup.possible(wanted)
+        if common_mode is None and mode.algorithm is Algorithm.ZERO_PEAK:
+            mode = _where_peaks_are(run, info, setup, mode)
         _check_type(kind, info, mode)
         planes = None if mode.is_raw else setup.planes(mode)
         good = setup.good(planes)
@@ -124,7 +137,8 @@ class Calibration:
             noise=setup.noise(planes),
             constants=fitted.constants,
             notes=tuple(fitted.notes),
-            convert=_converter(kind, mode, planes),
+            common_mode_pars=() if mode.is_raw else mode.pars,
+            convert=_converter(mode, setup, planes),
         )
 
     @cached_property
@@ -166,6 +180,35 @@ class Calibration:
         return out
 
 
+def _where_peaks_are(
+    run: Run, info: DetectorInfo, setup: SetUp, mode: CommonMode
+) -> CommonMode:
+    """Return the common mode if all panels of the first frame show its peak, else 0."""
+    there = np.flatnonzero(run.contributed(info.name))
+    frames = (run.read(info.name, int(event)) for event in there)
+    frame = next((frame for frame in frames if frame is not None), None)
+    if frame is None:
+        setup.fitted.notes.append(
+            "no data to look for zero-photon peaks: pedestal only"
+        )
+        return setup.fitted.kind.common_mode(0)
+    planes = setup.planes(setup.fitted.kind.common_mode(0))
+    panels = (-1, *info.shape[-2:])
+    adu = (frame - planes.pedestal[0]).reshape(panels)
+    good = (planes.factor[0] != 0).reshape(panels)
+    least = int(mode.pars[3])
+    peaks = [
+        find_zero_peak(a, use, least=least) for a, use in zip(adu, good, strict=True)
+    ]
+    without = sum(peak is None for peak in peaks)
+    if not without:
+        return mode
+    setup.fitted.notes.append(
+        f"{without} of {len(peaks)} panels show no zero-photon peak: pedestal only"
+    )
+    return setup.fitted.kind.common_mode(0)
+
+
 def _check_type(kind: Kind, info: DetectorInfo, mode: CommonMode) -> None:
     needs_words = kind.data_mask is not None and mode.correction != Correction.WORD
     if needs_words and info.dtype != np.uint16:
@@ -175,9 +218,10 @@ def _check_type(kind: Kind, info: DetectorInfo, mode: CommonMode) -> None:
         )
 
 
-def _converter(kind: Kind, mode: CommonMode, planes: Planes | None) -> Convert:
+def _converter(mode: CommonMode, setup: SetUp, planes: Planes | None) -> Convert:
+    kind = setup.fitted.kind
     if planes is not None:
-        return _planes_converter(kind, planes)
+        return _planes_converter(mode, setup, planes)
     if mode.correction is Correction.DATA and kind.data_mask is not None:
         return _data_converter(kind.data_mask)
     return _copy
@@ -196,16 +240,21 @@ def _data_converter(data_mask: int) -> Convert:
     return convert
 
 
-def _planes_converter(kind: Kind, planes: Planes) -> Convert:
+def _planes_converter(mode: CommonMode, setup: SetUp, planes: Planes) -> Convert:
+    kind = setup.fitted.kind
+    correct = corrector(mode, kind, setup.fitted.info.shape, setup.noise_in_adu)
     if kind.data_mask is None:
+        if correct is not None:
+            return numbers_converter(planes, setup.part(planes), correct)
         return _number_converter(planes.pedestal[0], planes.factor[0])
     several = len(planes.pedestal) > 1
-    return _word_converter(
-        kind.data_mask,
-        kind.gain_bits if several else 0,
-        kind.plane_of_bits if several else (0, 0, 0, 0),
-        planes,
-    )
+    gain_bits = kind.gain_bits if several else 0
+    table = kind.plane_of_bits if several else (0, 0, 0, 0)
+    if correct is not None:
+        return words_converter(
+            kind.data_mask, gain_bits, table, planes, setup.part(planes), correct
+        )
+    return _word_converter(kind.data_mask, gain_bits, table, planes)
 
 
 def _number_converter(pedestal: Image, factor: Image) -> Convert:

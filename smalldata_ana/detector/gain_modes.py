@@ -26,6 +26,10 @@ STAGES = ("FH", "FM", "FL", "AHL_H", "AML_M", "AHL_L", "AML_L")
 """Gain stages in the order of the constants: fixed high, medium, low; automatic
 high-to-low and medium-to-low, before (``_H``, ``_M``) and after the switch (``_L``)."""
 
+UNSWITCHED = (0, 1, 3, 4)
+"""High and medium gain: the stages whose pixels take part in common modes, as in
+psana's ``common_mode_epix_multigain_apply``."""
+
 NO_STAGE = -1
 """Where the control bits have no meaning (``g`` without ``ga``)."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.detector_constants import DetectorConstants
-from smalldata_ana.detector.kinds import RAW, CommonMode, Correction
+from smalldata_ana.detector.kind_model import RAW, Algorithm, CommonMode, Correction
 from smalldata_ana.errors import ConstantsError
 
 Image = npt.NDArray[np.float32]
@@ -109,6 +109,9 @@ class SetUp:
             missing = "pedestals"
         elif self.undecided and wanted.correction is not Correction.FIRST_PEDESTAL:
             missing = "gain configuration of the pixels"
+        elif wanted.algorithm is Algorithm.NEIGHBOUR_EXCLUSION and self._no_noise():
+            self.fitted.notes.append("no noise of the pixels: without common mode")
+            return self.fitted.kind.common_mode(0)
         else:
             return wanted
         self.fitted.notes.append(f"no {missing}: raw data")
@@ -131,6 +134,24 @@ class SetUp:
             None if gain is None else _chosen(gain, self.stages),
         )
 
+    def part(self, planes: Planes) -> Mask:
+        """Return which pixels take part in a common mode, ``(planes, *frame)``.
+
+        They are good, and in a gain stage of high or medium gain.
+        """
+        kind = self.fitted.kind
+        part: Mask = planes.factor != 0
+        if self.stages is not None:
+            part &= np.isin(self.stages, kind.common_mode_stages)
+            return part
+        for stage in set(range(len(part))) - set(kind.common_mode_stages):
+            part[stage] = False
+        return part
+
+    def noise_in_adu(self) -> Image | None:
+        """Return the noise in the first plane [ADU], if it is known."""
+        return Noise(self.fitted, self.stages, not self.undecided, in_gain=False)()
+
     def good(self, planes: Planes | None) -> Mask:
         """Return the pixels to use, shape of a frame."""
         good = self.status & self.fitted.mask_good()
@@ -145,6 +166,9 @@ class SetUp:
             known=not self.undecided,
             in_gain=planes is not None and planes.in_gain,
         )
+
+    def _no_noise(self) -> bool:
+        return self.fitted.by_stage("pixel_rms") is None
 
     def _with_offset(self) -> Image:
         if self.pedestal is None:
