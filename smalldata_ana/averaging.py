@@ -16,6 +16,7 @@ import numpy.typing as npt
 from smalldata_ana.average_image import AverageImage, image_name
 from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_images import Progress, calibrated_images, no_data
 from smalldata_ana.parameters.provenance import made as made_by
@@ -241,8 +242,7 @@ def _geometry_finder(
 
     @functools.cache
     def find() -> ImageGeometry:
-        positions = run.pixel_positions(detector)
-        return ImageGeometry.from_positions(positions, shape)
+        return ImageGeometry.from_positions(positions_of(run, detector), shape)
 
     return find
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from psana_reference import psana_module
+from rotated_panels import detector
 
-from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.geometry import STACKED, ImageGeometry
 from smalldata_ana.errors import GeometryError, ParameterError
 from smalldata_ana.sources.base import PixelPositions
 
@@ -127,16 +128,76 @@ def test_panels_without_geometry_are_stacked():
     geometry = ImageGeometry.from_positions(None, frame.shape)
     np.testing.assert_array_equal(geometry.assemble(frame), frame.reshape(6, 4))
     assert geometry.panel_pixel(4, 1) == (1, 1, 1)
-    assert "no geometry" in geometry.origin
+    assert geometry.note == geometry.origin == STACKED
+    single = ImageGeometry.from_positions(None, (1, 3, 4))
+    assert single.note == ""
 
 
-def test_shared_image_pixel_shows_the_last():
-    geometry = ImageGeometry.from_positions(
-        positions_of([[0, 0, SIZE]], [[0, 0, 0]]), (1, 3)
+@pytest.fixture
+def sharing():
+    """Two of three pixels fall into the first pixel of the image."""
+    x, y = [[0, 0.2 * SIZE, SIZE]], [[0, 0, 0]]
+    return ImageGeometry.from_positions(positions_of(x, y), (1, 3))
+
+
+@pytest.mark.parametrize(
+    ("shared", "first"), [("mean", 1.5), ("sum", 3.0), ("last", 2.0)]
+)
+def test_shared_image_pixel(sharing, shared, first):
+    image = sharing.assemble(np.array([[1.0, 2.0, 3.0]]), shared=shared)
+    np.testing.assert_array_equal(image, [[first], [3]])
+    assert sharing.shared == 2
+    assert sharing.panel_pixel(0, 0) == (0, 1)
+
+
+def test_sum_over_the_image_is_that_over_the_frame():
+    positions = detector()
+    geometry = ImageGeometry.from_positions(positions, positions.x.shape)
+    frame = np.random.default_rng(1).poisson(3, positions.x.shape).astype(np.uint16)
+    image = geometry.assemble(frame, shared="sum")
+    assert geometry.shared > 50
+    assert np.nansum(image, dtype=float) == frame.sum()
+    assert np.nansum(geometry.assemble(frame), dtype=float) != frame.sum()
+
+
+def test_no_pixel_is_shared_on_straight_panels(two_panels):
+    assert two_panels.shared == 0
+
+
+def test_unknown_word_for_shared_pixels_is_an_error(sharing):
+    with pytest.raises(ParameterError, match="'mean', 'sum' or 'last'"):
+        sharing.assemble(np.zeros((1, 3)), shared="max")
+
+
+def test_image_has_room_for_panels_that_are_not_in_the_data():
+    whole = detector()
+    part = PixelPositions(
+        *(axis[[1, 4]] for axis in (whole.x, whole.y, whole.z)), SIZE, "", whole.whole
     )
-    image = geometry.assemble(np.array([[1.0, 2.0, 3.0]]))
-    np.testing.assert_array_equal(image, [[2], [3]])
-    assert geometry.panel_pixel(0, 0) == (0, 1)
+    expected = ImageGeometry.from_positions(whole, whole.x.shape)
+    found = ImageGeometry.from_positions(part, part.x.shape)
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found.ix, expected.ix[[1, 4]])
+    np.testing.assert_array_equal(found.iy, expected.iy[[1, 4]])
+    assert found.corner == expected.corner
+
+
+def test_micrometres_and_image_coordinates(two_panels):
+    row, col = two_panels.image_from_um(2 * SIZE, [0.0, 3.5 * SIZE])
+    np.testing.assert_allclose(row, 2, atol=1e-12)
+    np.testing.assert_allclose(col, [0, 3.5], atol=1e-12)
+    x, y = two_panels.um_from_image(row, col)
+    np.testing.assert_allclose(x, 2 * SIZE)
+    np.testing.assert_allclose(y, [0, 3.5 * SIZE], atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 4)])
+def test_micrometres_need_a_geometry(shape):
+    geometry = ImageGeometry.from_positions(None, shape)
+    with pytest.raises(GeometryError, match="not known"):
+        geometry.image_from_um(0.0, 0.0)
+    with pytest.raises(GeometryError, match="not known"):
+        geometry.um_from_image(0, 0)
 
 
 @pytest.mark.parametrize(

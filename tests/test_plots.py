@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from smalldata_ana.average_image import AverageImage
-from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.geometry import STACKED, ImageGeometry
 from smalldata_ana.errors import NameNotFound, ParameterError
 from smalldata_ana.event_images import PixelHistogram
 from smalldata_ana.session.plots import (
@@ -184,6 +184,13 @@ def test_raw_for_lack_of_constants_is_said(average):
     assert "RAW DATA: there are no calibration constants" in ax.get_title()
     asked = dataclasses.replace(raw, made={**made, "common_mode_asked": -1})
     assert "RAW DATA" not in image_title(asked)
+
+
+def test_the_title_says_that_there_is_no_geometry(average):
+    unknown = ImageGeometry.from_positions(None, SHAPE)
+    shown = dataclasses.replace(average, find_geometry=lambda: unknown)
+    assert plot_image(shown).get_title().endswith(f"\n{STACKED}")
+    assert STACKED not in image_title(average)
 
 
 def test_the_title_says_what_was_done(average):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,9 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
-from smalldata_ana.detector.protocol import Array, Field, Function
+from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.pixel_arrays import PixelArrays
+from smalldata_ana.detector.protocol import (
+    Array,
+    Environment,
+    Field,
+    Function,
+    run_of,
+)
+from smalldata_ana.detector.shots import Shot
+from smalldata_ana.detector.sums import Sums
 from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
 from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.events import Event
 
 
@@ -21,33 +34,41 @@ class EventData:
 
     Attributes
     ----------
+    event : the event, or None before the first
     dat : the calibrated image, float32, or None if the detector has no data
     results : what the functions found, by function and key
     """
 
+    event: Event | None = None
     dat: Array | None = None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-class DetObject:
+class DetObject(PixelArrays):
     """An area detector of a run: its calibrated images, and functions of them.
+
+    Its constants, masks and positions of pixels are those of `PixelArrays`.
 
     Parameters
     ----------
     detname : the detector's name in the data acquisition
-    run_or_env : the run, as `open_run` returns it
+    run_or_env : the run, as `open_run` returns it, or an environment that has it
     run_number : the number of that run; only checked, it may be left out
-    common_mode : number of the common mode, or None for the detector's default
+    common_mode : number of the common mode, or psana's parameters as a tuple, or None
+        for the detector's default
     name : what its results are called, if not `detname`
-    applyMask : 1 or 2 sets the pixels that are not good to 0
-    maskCentral : mask the wide pixels in the middle of a chip
+    applyMask : 1 sets the pixels outside of `mask` to 0, 2 those outside of `cmask`
+    maskCentral : mask the wide pixels where two chips meet; False divides the images
+        by the areas of the pixels instead
 
     Attributes
     ----------
     run : the run
     evt : the event that was read last; a new object for each event
     funcs : the functions, by name
+    sums : the sums over the events, by key; see `storeSum`
     calibration : how raw frames become images
+    local_gain : float32, shape of a frame; what images are multiplied with, or None
 
     Raises
     ------
@@ -60,39 +81,25 @@ class DetObject:
     def __init__(
         self,
         detname: str,
-        run_or_env: Run,
+        run_or_env: Run | Environment,
         run_number: int | None = None,
         /,
         *,
-        common_mode: int | None = None,
+        common_mode: CommonModeNumber | None = None,
         name: str | None = None,
         applyMask: int = 0,
         maskCentral: bool = True,
     ) -> None:
-        self.run = run_or_env
-        self._check(detname, run_number, applyMask, maskCentral)
-        self.detname = detname
+        run = run_of(run_or_env)
+        _check(run, detname, run_number, applyMask)
+        calibration = Calibration.for_run(run, detname, common_mode)
+        super().__init__(run, detname, calibration, maskCentral)
         self.name = name or detname
         self.applyMask = applyMask
-        self.maskCentral = maskCentral
-        self.calibration = Calibration.for_run(self.run, detname, common_mode)
+        self._asked_common_mode = common_mode
         self.evt = EventData()
         self.funcs: dict[str, Function] = {}
-
-    def _check(
-        self, detname: str, run_number: int | None, apply_mask: int, central: bool
-    ) -> None:
-        where = f"{self.run.experiment} run {self.run.number}"
-        if detname not in self.run.detectors:
-            raise DetectorNotFound(
-                unknown("area detector", detname, self.run.detectors, where)
-            )
-        if run_number is not None and int(run_number) != self.run.number:
-            raise ParameterError(f"run number {run_number} was given with {where}")
-        if apply_mask not in {0, 1, 2}:
-            raise ParameterError(f"applyMask = {apply_mask!r} is not 0, 1 or 2")
-        if not central:
-            raise ParameterError("maskCentral=False is not supported yet")
+        self.sums = Sums(self.shape, lambda: self.geometry)
 
     @property
     def _name(self) -> str:
@@ -100,24 +107,47 @@ class DetObject:
         return self.name
 
     @property
-    def common_mode(self) -> int:
-        """Number of the common mode that is done."""
-        return self.calibration.common_mode
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of an image: (panels, rows, columns), or (rows, columns)."""
         return self.calibration.shape
 
     @property
-    def good(self) -> npt.NDArray[np.bool_]:
-        """Pixels to use, bool, the shape of an image."""
-        return self.calibration.good
-
-    @property
     def unit(self) -> str:
         """The unit of the images."""
         return self.calibration.unit
+
+    # -- events ------------------------------------------------------------------------
+
+    def getData(self, evt: Event) -> None:
+        """Read and calibrate the detector's image of an event into ``evt.dat``.
+
+        Parameters
+        ----------
+        evt : an event of the detector's run
+
+        Raises
+        ------
+        ParameterError
+            if it is of another run
+        """
+        if evt.run is not self.run:
+            raise ParameterError(
+                f"{self.name!r} is of {self.run.experiment} run {self.run.number}, and "
+                f"the event of {evt.run.experiment} run {evt.run.number} opened apart"
+            )
+        self.evt = EventData(evt)
+        raw = self.run.read(self.detname, evt.number)
+        if raw is None:
+            return
+        image: Array = self.calibration(raw)
+        if not self.maskCentral:
+            image /= self.areas
+        if self.local_gain is not None:
+            image *= self.local_gain
+        if self.applyMask:
+            mask = self.mask if self.applyMask == 1 else self.cmask
+            image[mask == 0] = 0
+        self.evt.dat = image
 
     def addFunc(self, func: Function) -> None:
         """Attach a function, and prepare it for this detector.
@@ -133,20 +163,6 @@ class DetObject:
             )
         func.setFromDet(self)
         self.funcs[func.name] = func
-
-    def getData(self, evt: Event) -> None:
-        """Read and calibrate the detector's image of an event into ``evt.dat``.
-
-        Parameters
-        ----------
-        evt : an event of the detector's run
-        """
-        self.evt = EventData()
-        raw = self.run.read(self.detname, evt.number)
-        if raw is None:
-            return
-        image: Array = self.calibration(raw)
-        self.evt.dat = np.where(self.good, image, 0) if self.applyMask else image
 
     def processFuncs(self) -> None:
         """Let all functions work on the event that was read last.
@@ -168,20 +184,141 @@ class DetObject:
             for key, item in func.describe().items()
         }
 
+    # -- sums --------------------------------------------------------------------------
 
-def getUserData(det: DetObject) -> dict[str, Any]:
-    """Return the results of a detector's functions for its last event.
+    def storeSum(self, sumAlgo: str | None = None) -> Sums:
+        """Let a sum over the events begin, before the first event.
 
-    Parameters
-    ----------
-    det : a detector after ``getData`` and ``processFuncs``
+        Parameters
+        ----------
+        sumAlgo : words that say what is summed, e.g. ``calib_thresADU2.5_square``;
+            `smalldata_ana.detector.sums` describes them.  None: only return the sums
 
-    Returns
-    -------
-    The results as ``<function>_<key>``.
-    """
-    return {
-        f"{name}_{key}": value
-        for name, results in det.evt.results.items()
-        for key, value in results.items()
-    }
+        Returns
+        -------
+        All sums by key, with the number of events of each as ``<key>_nEvents``.
+
+        Raises
+        ------
+        ParameterError
+            if a word is unknown, or events were summed already
+        """
+        if sumAlgo is not None:
+            self.sums.define(sumAlgo)
+        return self.sums
+
+    def processSums(
+        self, dropped: bool | None = None, laser: bool | None = None
+    ) -> None:
+        """Add the event that was read last to the sums that it belongs to.
+
+        Parameters
+        ----------
+        dropped : True if its X-rays were dropped
+        laser : True if the optical laser was on
+
+        Notes
+        -----
+        What is not given is taken from the event codes, where a sum needs it.
+        """
+        event = self.evt.event
+        if event is None or self.evt.dat is None:
+            return
+        shot = Shot(event.number, dropped, laser)
+        if self.sums.need_light and (dropped is None or laser is None):
+            shot = shot.with_codes_of(event)
+        self.sums.add(self.evt.dat, shot)
+
+    # -- other constants ---------------------------------------------------------------
+
+    def setPed(self, ped: npt.ArrayLike) -> None:
+        """Use other pedestals from now on [ADU].
+
+        Parameters
+        ----------
+        ped : shape of a frame, or ``(stages, *frame)`` for several gain stages
+
+        Raises
+        ------
+        ParameterError
+            if they have another shape
+        """
+        run, calibration = self.run, self.calibration
+        info, known = run.detectors[self.detname], calibration.constants
+        n_stages = len(calibration.kind.gain_stages)
+        frame = info.shape if n_stages == 1 else (n_stages, *info.shape)
+        given = self._fitting("pedestals", ped, frame).astype(np.float32)
+        # Constants are kept for all panels, whichever the data have.
+        full = np.zeros((n_stages, max(info.panels) + 1, *info.shape[-2:]), np.float32)
+        full[:, list(info.panels)] = given.reshape(n_stages, -1, *info.shape[-2:])
+        constant = Constant("pedestals", full, run.number, run.number, "setPed")
+        items = {**known.items, "pedestals": constant}
+        self.calibration = Calibration.for_run(
+            run,
+            self.detname,
+            self._asked_common_mode,
+            constants=dataclasses.replace(known, items=items),
+        )
+        self._renew("ped", "good")
+
+    def setcMask(self, mask: npt.ArrayLike) -> None:
+        """Use the pixels of `mask` that this mask keeps as `cmask` from now on.
+
+        The functions that are attached are prepared again with the new `good`.
+
+        Raises
+        ------
+        ParameterError
+            if it does not have the shape of a frame
+        """
+        given = self._fitting("cmask", mask, self.shape) != 0
+        self.cmask = self.mask & given
+        self._renew("good")
+
+    def _renew(self, *names: str) -> None:
+        """Forget attributes that have changed, and tell the functions."""
+        for name in names:
+            vars(self).pop(name, None)
+        for func in self.funcs.values():
+            func.setFromDet(self)
+
+    # -- record ------------------------------------------------------------------------
+
+    def params_as_dict(self) -> dict[str, Any]:
+        """Return how the results were made, as ``UserDataCfg/<detector>`` holds it.
+
+        That is the options, the arrays of `PixelArrays`, and the parameters of the
+        functions as ``<function>__<function>_<parameter>``, those of a function that
+        is chained to it as ``<function>__<chained>_<parameter>``.
+        """
+        options = {
+            "run": self.run.number,
+            "name": self.name,
+            "detname": self.detname,
+            "applyMask": self.applyMask,
+            "maskCentral": self.maskCentral,
+            "unit": self.unit,
+        }
+        functions = {
+            f"{name}__{func.name}_{key}": value
+            for name, outer in self.funcs.items()
+            for func in _with_chained(outer)
+            for key, value in func.params_as_dict().items()
+        }
+        return options | self.arrays_as_dict() | functions
+
+
+def _check(run: Run, detname: str, run_number: int | None, apply_mask: int) -> None:
+    where = f"{run.experiment} run {run.number}"
+    if detname not in run.detectors:
+        raise DetectorNotFound(unknown("area detector", detname, run.detectors, where))
+    if run_number is not None and int(run_number) != run.number:
+        raise ParameterError(f"run number {run_number} was given with {where}")
+    if apply_mask not in {0, 1, 2}:
+        raise ParameterError(f"applyMask = {apply_mask!r} is not 0, 1 or 2")
+
+
+def _with_chained(func: Function) -> Iterator[Function]:
+    yield func
+    for chained in func.funcs.values():
+        yield from _with_chained(chained)

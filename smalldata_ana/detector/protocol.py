@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from smalldata_ana.sources.base import Run
 
 Array = npt.NDArray[Any]
 
@@ -63,6 +65,10 @@ class Function(Protocol):
     def name(self) -> str:
         """What its results are called."""
 
+    @property
+    def funcs(self) -> Mapping[str, Function]:
+        """The functions that work on what it passes on, by name."""
+
     def setFromDet(self, det: ImageSource) -> None:  # noqa: N802
         """Prepare for the images of a detector."""
 
@@ -74,3 +80,17 @@ class Function(Protocol):
 
     def params_as_dict(self) -> Mapping[str, Any]:
         """Return the parameters."""
+
+
+@runtime_checkable
+class Environment(Protocol):
+    """What LCLS-I's scripts hand on instead of a run, e.g. ``ds.env()``."""
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+
+
+def run_of(run_or_env: Run | Environment) -> Run:
+    """Return the run of an environment, or the run itself."""
+    return run_or_env.run if isinstance(run_or_env, Environment) else run_or_env

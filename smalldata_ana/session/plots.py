@@ -147,6 +147,7 @@ def image_title(shown: AverageImage) -> str:
     ]
     if shown.lacks_constants:
         lines.append("RAW DATA: there are no calibration constants")
+    lines += [shown.geometry.note] if shown.geometry.note else []
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector import nominal_geometry
 from smalldata_ana.simulation import geometry, physics
 from smalldata_ana.simulation.beamline import Shot
 from smalldata_ana.simulation.detectors import TOP, Kind
@@ -287,7 +288,7 @@ class Detector:
         if kind.calibrated:
             found["pixel_gain"] = self.gains.reshape(shape)
         if kind.geometry is not None:
-            found["geometry"] = geometry.text(kind.geometry)
+            found["geometry"] = nominal_geometry.text(kind.geometry)
         return found
 
 

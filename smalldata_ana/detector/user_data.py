@@ -1,0 +1,94 @@
+"""What scripts ask of a detector: is it there, its results, its environment."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.protocol import Array, Environment, Field, run_of
+from smalldata_ana.errors import unknown
+from smalldata_ana.sources.base import Run, ScalarInfo
+
+logger = logging.getLogger(__name__)
+
+_reported: WeakKeyDictionary[Run, set[str]] = WeakKeyDictionary()
+"""The names that `checkDet` has said to be missing, by run."""
+
+
+def checkDet(run_or_env: Run | Environment, name: str) -> bool:
+    """Tell whether a run has an area detector.
+
+    A name that is missing is logged as a warning with those that exist, once for a
+    run.
+
+    Parameters
+    ----------
+    run_or_env : the run, or an environment that has it
+    name : of the detector in the data acquisition
+    """
+    run = run_of(run_or_env)
+    if name in run.detectors:
+        return True
+    reported = _reported.setdefault(run, set())
+    if name not in reported:
+        reported.add(name)
+        where = f"{run.experiment} run {run.number}"
+        logger.warning("%s", unknown("area detector", name, run.detectors, where))
+    return False
+
+
+def getUserData(det: DetObject) -> dict[str, Any]:
+    """Return the results of a detector's functions for its last event.
+
+    Parameters
+    ----------
+    det : a detector after ``getData`` and ``processFuncs``
+
+    Returns
+    -------
+    The results as ``<function>_<key>``.
+    """
+    return {
+        f"{name}_{key}": value
+        for name, results in det.evt.results.items()
+        for key, value in results.items()
+    }
+
+
+def getUserEnvData(det: DetObject) -> dict[str, Any]:
+    """Return what the run knows of a detector's environment at its last event.
+
+    These are the numbers that the kind of detector stores with its frames, e.g.
+    temperatures and humidity of an epix100, as far as the run has them; small-data
+    files have them in the group ``<detector>_env``.
+
+    Parameters
+    ----------
+    det : a detector after ``getData``
+
+    Returns
+    -------
+    The values by name: float64 or int64, with NaN or `MISSING_INTEGER` where the event
+    has none; empty for a detector without.
+    """
+    event = det.evt.event
+    if event is None:
+        return {}
+    names = {key: f"{det.detname}/{key}" for key in det.calibration.kind.env_values}
+    return {
+        key: _value(det.run, det.run.scalars[name], event.number)
+        for key, name in names.items()
+        if name in det.run.scalars
+    }
+
+
+def _value(run: Run, info: ScalarInfo, event: int) -> Array:
+    """Return a scalar of one event, of the same type in all events."""
+    value = run.scalar(info.name, np.array([event]))[0]
+    if info.dtype.kind == "i" and not np.isfinite(value).all():
+        return Field(info.dtype, info.shape).missing()
+    return np.asarray(value, info.dtype)
