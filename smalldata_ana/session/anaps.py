@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from smalldata_ana.errors import did_you_mean
+from smalldata_ana.session.calibration_commands import CalibrationCommands
 from smalldata_ana.session.detector_commands import DetectorCommands
 from smalldata_ana.session.image_commands import ImageCommands
 from smalldata_ana.session.listing_commands import ListingCommands
@@ -15,7 +16,11 @@ _IMAGE = "AvImg_"
 
 
 class SmallDataAna_psana(  # noqa: N801
-    ListingCommands, DetectorCommands, ImageCommands, ParameterCommands
+    ListingCommands,
+    DetectorCommands,
+    ImageCommands,
+    CalibrationCommands,
+    ParameterCommands,
 ):
     """One run at the prompt: its events, detectors, average images, and the tools.
 

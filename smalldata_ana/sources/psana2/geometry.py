@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from smalldata_ana.errors import GeometryError
 from smalldata_ana.sources.base import DetectorInfo, Extent, PixelPositions
@@ -16,6 +17,20 @@ from smalldata_ana.sources.psana2.mended import psana
 
 NOMINAL = "nominal geometry, not measured"
 """The note of a geometry that is the same for all detectors of a kind."""
+
+
+Array = npt.NDArray[Any]
+
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    TypeError,
+    ValueError,
+)
+"""What psana raises for a text that it cannot read; it has no error for that."""
 
 
 def pixel_positions(
@@ -66,8 +81,8 @@ def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPosi
         if the text is not a geometry, or one for another number of panels or pixels
     """
     geometry = _parsed(text, origin)
-    x, y, z = (np.asarray(axis, np.float64) for axis in geometry.get_pixel_coords())
     frame = info.shape[-2:]
+    x, y, z = (_panels_first(axis, frame) for axis in geometry.get_pixel_coords())
     panels, rest = divmod(x.size, math.prod(frame))
     whole = math.prod(info.shape) == len(info.panels) * math.prod(frame)
     if rest or not whole or panels <= max(info.panels):
@@ -113,11 +128,22 @@ def _parsed(text: str, origin: str) -> Any:
     try:
         geometry.load_pars_from_str(text)
         coordinates = geometry.get_pixel_coords()
-    except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
-        raise GeometryError(f"not a geometry text of psana: {origin}") from error
+    except _UNREADABLE as error:
+        raise GeometryError(
+            f"not a geometry text of psana, or one of panels that it does not know: "
+            f"{origin}"
+        ) from error
     if coordinates is None or coordinates[0] is None:
         raise GeometryError(f"the geometry has no panels that psana knows: {origin}")
     return geometry
+
+
+def _panels_first(axis: Any, frame: tuple[int, ...]) -> Array:
+    """Return coordinates as (..., rows, columns); of a cspad2x2, panels come last."""
+    coordinates = np.asarray(axis, np.float64)
+    if coordinates.shape[-2:] != frame and coordinates.shape[:2] == frame:
+        return np.ascontiguousarray(np.moveaxis(coordinates, -1, 0))
+    return coordinates
 
 
 def _default_of(reader: Any) -> str | None:

@@ -1,0 +1,290 @@
+"""Plots of calibration constants, of their history, and of common modes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from smalldata_ana.session.plots import GAP_COLOUR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from smalldata_ana.common_mode_noise import Comparison, ModeNoise
+    from smalldata_ana.detector.geometry import ImageGeometry
+    from smalldata_ana.sources.base import DetectorInfo
+    from smalldata_ana.sources.constants_store import ConstantsStore
+
+Array = npt.NDArray[Any]
+
+_LABELS = {"pedestals": "pedestal [ADU]", "pixel_rms": "noise [ADU]"}
+_PERCENTILES = (1, 99)
+_BINS = 120
+_MODES_IN_LINE = 3
+
+
+def plot_constants(
+    constants: Mapping[str, Array],
+    info: DetectorInfo,
+    stages: Sequence[str],
+    geometry: ImageGeometry,
+    title: str,
+) -> Figure:
+    """Show pedestals and noise: a line of images and histograms for each gain stage.
+
+    Parameters
+    ----------
+    constants : ``pedestals``, and where there are ``pixel_rms``, ``pixel_status``, in
+        psana's shapes
+    info : the detector
+    stages : names of its gain stages
+    geometry : how a frame is assembled
+    title : of the figure
+    """
+    import matplotlib.pyplot as plt
+
+    frames = {
+        name: _frames(value, info, len(stages)) for name, value in constants.items()
+    }
+    columns = [name for name in _LABELS if name in frames]
+    figure, axes = plt.subplots(
+        len(stages),
+        2 * len(columns),
+        figsize=(3.6 * 2 * len(columns), 1 + 3.2 * len(stages)),
+        squeeze=False,
+        layout="constrained",
+        num=_window(plt, f"{info.name} constants"),
+    )
+    for number, stage in enumerate(stages):
+        status = frames.get("pixel_status")
+        good = np.ones(info.shape, bool) if status is None else status[number] == 0
+        for place, name in enumerate(columns):
+            image, beside = axes[number, 2 * place : 2 * place + 2]
+            frame = frames[name][number]
+            label = _LABELS[name]
+            _draw_image(image, frame, good, geometry)
+            _draw_histogram(beside, frame, good, label)
+            lead = f"{stage}: " if len(stages) > 1 else ""
+            image.set_title(f"{lead}{label}", fontsize="medium")
+    figure.suptitle(title)
+    return figure
+
+
+def _window(plt: Any, label: str) -> str:
+    """Return a label for a figure that no other has."""
+    labels = plt.get_figlabels()
+    names = (label, *(f"{label} {n}" for n in range(2, len(labels) + 3)))
+    return next(name for name in names if name not in labels)
+
+
+def _frames(value: Array, info: DetectorInfo, stages: int) -> Array:
+    """Return constants of the data's panels, (stages, *frame)."""
+    full = value.reshape(stages, -1, *info.shape[-2:])
+    return full[:, list(info.panels)].reshape(stages, *info.shape)
+
+
+def _draw_image(ax: Axes, frame: Array, good: Array, geometry: ImageGeometry) -> None:
+    from matplotlib import colormaps
+
+    known = frame[good & np.isfinite(frame)]
+    if not known.size:
+        ax.text(0.5, 0.5, "no numbers", ha="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return
+    low, high = np.percentile(known, _PERCENTILES)
+    picture = ax.imshow(
+        geometry.assemble(np.asarray(frame, np.float32), fill=np.nan),
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        interpolation="nearest",
+        cmap=colormaps["viridis"].with_extremes(bad=GAP_COLOUR),
+    )
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8, extend="both")
+    ax.set(xlabel="column [pixel]", ylabel="row [pixel]")
+
+
+def _draw_histogram(ax: Axes, frame: Array, good: Array, label: str) -> None:
+    known = good & np.isfinite(frame)
+    values = frame[known]
+    if not values.size:
+        ax.set_axis_off()
+        return
+    low, high = values.min(), values.max()
+    low, high = (low, high) if high > low else (low - 0.5, low + 0.5)
+    ax.hist(values, bins=_BINS, range=(float(low), float(high)), histtype="stepfilled")
+    ax.set_yscale("log")
+    bad = frame.size - values.size
+    ax.set_title(
+        f"mean {values.mean(dtype=float):.1f}, std {values.std(dtype=float):.3g}\n"
+        f"{bad} bad pixels left out",
+        fontsize="small",
+    )
+    ax.set(xlabel=label, ylabel="pixels")
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """The values of one constant for a range of runs.
+
+    Attributes
+    ----------
+    name : of the constant
+    stage : name of the gain stage
+    begin, end : the runs; ``end`` None: until further notice
+    median, low, high : of the pixels, and where 68 % of them are [ADU]
+    """
+
+    name: str
+    stage: str
+    begin: int
+    end: int | None
+    median: float
+    low: float
+    high: float
+
+
+def constants_history(
+    store: ConstantsStore, detector: str, stages: Sequence[str]
+) -> list[HistoryEntry]:
+    """Return pedestals and noise in a store, in the order of the runs.
+
+    Parameters
+    ----------
+    store : where the constants are
+    detector : whose they are
+    stages : names of its gain stages
+    """
+    found = []
+    for record in store.list(detector):
+        if record.name not in _LABELS:
+            continue
+        value = np.asarray(record.read().value)
+        by_stage = value.reshape(len(stages), -1) if len(stages) > 1 else [value]
+        for stage, values in zip(stages, by_stage, strict=True):
+            known = values[np.isfinite(values)]
+            if known.size:
+                low, median, high = np.percentile(known, (16, 50, 84))
+                found.append(
+                    HistoryEntry(
+                        record.name,
+                        stage,
+                        record.begin,
+                        record.end,
+                        float(median),
+                        float(low),
+                        float(high),
+                    )
+                )
+    return found
+
+
+def plot_history(history: Sequence[HistoryEntry], run: int, title: str) -> Figure:
+    """Show constants against the runs that they are valid for.
+
+    Parameters
+    ----------
+    history : see `constants_history`
+    run : number of the session's run, which is marked
+    title : of the figure
+    """
+    import matplotlib.pyplot as plt
+
+    stages = list(dict.fromkeys(entry.stage for entry in history))
+    figure, axes = plt.subplots(
+        len(stages),
+        len(_LABELS),
+        figsize=(10, 1 + 2.6 * len(stages)),
+        squeeze=False,
+        sharex=True,
+        layout="constrained",
+        num=_window(plt, "history of constants"),
+    )
+    last = max([run, *(e.begin for e in history), *(e.end or 0 for e in history)]) + 1
+    for line, stage in zip(axes, stages, strict=True):
+        for ax, (name, label) in zip(line, _LABELS.items(), strict=True):
+            entries = [e for e in history if (e.stage, e.name) == (stage, name)]
+            _draw_history(ax, entries, last)
+            ax.axvline(run, color="tab:red", linestyle="--", label=f"run {run}")
+            lead = f"{stage}: " if len(stages) > 1 else ""
+            ax.set(ylabel=f"{lead}{label}")
+    for ax in axes[-1]:
+        ax.set(xlabel="run")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 0].legend(fontsize="small")
+    figure.suptitle(f"{title}\nmedian of the pixels, and where 68 % of them are")
+    return figure
+
+
+def _draw_history(ax: Axes, entries: Sequence[HistoryEntry], last: int) -> None:
+    """Draw each constant over the runs for which no newer one is valid."""
+    ordered = sorted(entries, key=lambda entry: entry.begin)
+    ends = [entry.begin for entry in ordered[1:]] + [last]
+    for entry, newer in zip(ordered, ends, strict=True):
+        end = newer if entry.end is None else min(newer, entry.end + 1)
+        # A run is half a number wide to both sides.
+        runs = [entry.begin - 0.5, end - 0.5]
+        ax.fill_between(runs, entry.low, entry.high, color="tab:blue", alpha=0.25)
+        ax.plot(runs, [entry.median] * 2, color="tab:blue", marker="|")
+
+
+def plot_comparison(comparison: Comparison, geometry: ImageGeometry) -> Figure:
+    """Show mean and noise of each correction, and how the noise is distributed.
+
+    Parameters
+    ----------
+    comparison : what was compared
+    geometry : how a frame is assembled
+    """
+    import matplotlib.pyplot as plt
+
+    modes = comparison.modes
+    columns = min(len(modes), _MODES_IN_LINE)
+    lines = -(-len(modes) // columns)
+    figure = plt.figure(
+        figsize=(max(6.6 * columns, 8), 3.4 * lines + 3.6),
+        layout="constrained",
+        num=_window(plt, "common modes"),
+    )
+    grid = figure.add_gridspec(lines + 1, 2 * columns)
+    for place, mode in enumerate(modes):
+        line, column = divmod(place, columns)
+        mean = figure.add_subplot(grid[line, 2 * column])
+        std = figure.add_subplot(grid[line, 2 * column + 1])
+        _draw_image(mean, mode.mean, mode.good, geometry)
+        _draw_image(std, mode.std, mode.good, geometry)
+        chosen = " (recommended)" if mode.number == comparison.recommended else ""
+        mean.set_title(f"{mode.number}{chosen}\nmean [{mode.unit}]", fontsize="medium")
+        std.set_title(
+            f"std [{mode.unit}]\nnoise {mode.noise:.3g}, "
+            f"rows {mode.row_noise:.2g}, col. {mode.column_noise:.2g}",
+            fontsize="medium",
+        )
+    units = list(dict.fromkeys(mode.unit for mode in modes))
+    below = grid[lines, :].subgridspec(1, len(units))
+    for place, unit in enumerate(units):
+        ax = figure.add_subplot(below[0, place])
+        _draw_distributions(ax, [mode for mode in modes if mode.unit == unit], unit)
+    figure.suptitle(f"{comparison.title}, {comparison.n_used} events")
+    return figure
+
+
+def _draw_distributions(ax: Axes, modes: Sequence[ModeNoise], unit: str) -> None:
+    """Draw the histograms of the standard deviation over each other."""
+    for mode in modes:
+        values = mode.std[mode.good & np.isfinite(mode.std)]
+        if not values.size:
+            continue
+        low, high = np.percentile(values, (0, 99.5))
+        counts, edges = np.histogram(
+            values, _BINS, (float(low), float(max(high, low + 1e-6)))
+        )
+        ax.stairs(counts, edges, label=str(mode.number))
+    ax.set(
+        xlabel=f"standard deviation of a pixel [{unit}]", ylabel="pixels", yscale="log"
+    )
+    ax.legend(fontsize="small", ncols=2)
