@@ -18,11 +18,21 @@ _HOME = {
     "DetObject": "detector.det_object",
     "DetObjectFunc": "ana_funcs.base",
     "ROIFunc": "ana_funcs.roi",
-    "getUserData": "detector.det_object",
+    "checkDet": "detector.user_data",
+    "getUserData": "detector.user_data",
+    "getUserEnvData": "detector.user_data",
     "open_run": "opening",
 }
 
-__all__ = ["DetObject", "DetObjectFunc", "ROIFunc", "getUserData", "open_run"]
+__all__ = [
+    "DetObject",
+    "DetObjectFunc",
+    "ROIFunc",
+    "checkDet",
+    "getUserData",
+    "getUserEnvData",
+    "open_run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from smalldata_ana.ana_funcs import DetObjectFunc
-from smalldata_ana.detector.det_object import DetObject, getUserData
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.user_data import getUserData
 from smalldata_ana.errors import ParameterError, SmallDataError, unknown
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved
