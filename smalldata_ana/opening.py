@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from smalldata_ana.errors import RunNotFound, UsageError
+from smalldata_ana.errors import ConstantsError, RunNotFound, UsageError
 from smalldata_ana.places import SIMULATED, Places, at_slac, places
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.constants import Constants, valid_constants
@@ -51,6 +51,8 @@ def open_run(
     ------
     RunNotFound, ExperimentNotFound, UsageError
         if there is no such run, or it was not said which one
+    ConstantsError
+        if the folder of the constants is not there
 
     Examples
     --------
@@ -58,6 +60,11 @@ def open_run(
     >>> run.read("jungfrau1M", 0).shape  # doctest: +SKIP
     (2, 512, 1024)
     """
+    if calib_dir is not None and not Path(calib_dir).expanduser().is_dir():
+        raise ConstantsError(
+            f"there is no constants store {calib_dir}: no such folder; leave it out "
+            "for the experiment's own"
+        )
     if files is not None:
         return _open_files([Path(f) for f in files], exp, run, calib_dir, live)
     if exp is None or run is None:

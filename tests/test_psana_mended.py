@@ -100,7 +100,10 @@ def make(folder: Path, **changes: Any) -> SimulatedRun:
 
 def ours(made: SimulatedRun) -> Run:
     return open_run(
-        "xppsim01", made.spec.run, xtc_dir=made.xtc_dir, calib_dir=made.calib_dir
+        "xppsim01",
+        made.spec.run,
+        xtc_dir=made.xtc_dir,
+        calib_dir=made.calib_dir if made.spec.with_constants else None,
     )
 
 

@@ -79,6 +79,13 @@ class Interface:
             return None
         return [found[segment] for segment in self.segments]
 
+    def value(self, method: Callable[[Any], Any], event: Any) -> Any:
+        """Return what a method reads of an event, or None where a segment is missing.
+
+        psana's methods are not asked then: some of them fail.
+        """
+        return None if self.parts(event) is None else method(event)
+
     def frame_of(self, event: Any) -> Any:
         """Return the frame of an event as psana gives it, or None.
 

@@ -9,6 +9,7 @@ geometry.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -48,6 +49,8 @@ from smalldata_ana.sources.psana2.slow_values import SlowValues
 from smalldata_ana.sources.psana2.values import owned, scalar_info, table
 from smalldata_ana.sources.stream_index import StreamIndex
 from smalldata_ana.sources.xtc_files import StreamFiles, run_of
+
+logger = logging.getLogger(__name__)
 
 CODES = 288
 """How many event codes there are in LCLS-II's timing data."""
@@ -93,6 +96,7 @@ class Psana2Run:
             growing=live or any(s.growing for s in streams),
         )
         self.experiment, self.number, begin = self._identity()
+        self._warn_of_other_names()
         self.origin = ", ".join(sorted({str(s.data.parent) for s in streams}))
         self._lock = threading.RLock()
         self._reader = DatagramReader(
@@ -204,7 +208,8 @@ class Psana2Run:
             return self._slow.values(name, self.timestamps[numbers])
         interface, method, _ = self._methods[name]
         values = [
-            owned(method(self._event(int(k), interface.streams))) for k in numbers
+            owned(interface.value(method, self._event(int(k), interface.streams)))
+            for k in numbers
         ]
         return table(values, info)
 
@@ -216,7 +221,8 @@ class Psana2Run:
         if name in self._methods:
             interface, method, _ = self._methods[name]
             for row, number in zip(codes_table, numbers, strict=True):
-                codes = method(self._event(int(number), interface.streams))
+                event = self._event(int(number), interface.streams)
+                codes = interface.value(method, event)
                 if codes is not None:
                     row[: len(codes)] = codes
         return codes_table
@@ -225,14 +231,16 @@ class Psana2Run:
         """Return the calibration constants that are valid for this run."""
         interface = self._area(detector)
         with self._lock:
-            if detector not in self._constants:
-                self._constants[detector] = self._constants_for(
-                    detector,
-                    self.number,
-                    interface.serial,
-                    f"{interface.dettype}_{interface.serial}",
+            known = self._constants.get(detector)
+            if known is None:
+                name = f"{interface.dettype}_{interface.serial}"
+                known = self._constants_for(
+                    detector, self.number, interface.serial, name
                 )
-            return self._constants[detector]
+            # what is missing may come while the run is open, so it is asked for again
+            if "pedestals" in known.items:
+                self._constants[detector] = known
+            return known
 
     def forget_constants(self, detector: str) -> None:
         """Look for the constants anew when they are asked for next."""
@@ -270,6 +278,15 @@ class Psana2Run:
 
         configuration = self._configurations[stream]
         return lambda data: Dgram(config=configuration, view=memoryview(data), offset=0)
+
+    def _warn_of_other_names(self) -> None:
+        names = {run_of(stream.files[0]) for stream in self.index.streams}
+        for name in names - {None, (self.experiment, self.number)}:
+            logger.warning(
+                "the files are called %s run %d, but their data are of %s",
+                *name or (),
+                self._where,
+            )
 
     def _identity(self) -> tuple[str, int, int]:
         """Return experiment, number and begin, by the data or else the files' names."""
