@@ -208,10 +208,10 @@ def _put(store: ConstantsStore, options: argparse.Namespace) -> None:
         options.begin,
         options.end,
     )
+    path = store.file(detector, name, begin, end)
     source = options.file.absolute()
     if not source.is_file():
         raise ConstantsError(f"there is no file {source}")
-    path = store.file(detector, name, begin, end)
     if path.exists() and not options.replace:
         raise ConstantsError(f"{path} is there already; --replace replaces it")
     value = read_constant(name, source)
