@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import (
     average_image,
+    calibration,
     common_mode,
     event_index,
     geometry,
@@ -26,6 +27,7 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "event_index": event_index.run,
     "geometry": geometry.run,
     "sums": sums.run,
+    "calibration": calibration.run,
     "common_mode": common_mode.run,
 }
 

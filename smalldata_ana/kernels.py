@@ -25,6 +25,7 @@ njit = functools.partial(numba.njit, nogil=True, cache=True)
 KERNEL_MODULES = (
     "smalldata_ana.detector.calibration_kernels",
     "smalldata_ana.detector.common_mode_kernels",
+    "smalldata_ana.detector.median_kernels",
     "smalldata_ana.detector.sums_kernels",
     "smalldata_ana.pedestals.dark_kernels",
     "smalldata_ana.statistics_kernels",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from psana_reference import psana_calib
 
 from smalldata_ana.detector import common_mode as cm
-from smalldata_ana.detector import common_mode_kernels as kernels
+from smalldata_ana.detector import common_mode_panels as panels
+from smalldata_ana.detector import median_kernels as kernels
 from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.detector.common_mode import Bits, Epix100Bits, Level
 from smalldata_ana.errors import ParameterError
@@ -255,29 +256,29 @@ def test_panel_beyond_the_limit_is_corrected_by_its_unbonded_pixels():
     # Panels of 30 and 20 ADU, a limit of 25, unbonded pixels of 3: -3 and -20.
     adu = two_panels()
     use = np.ones(adu.shape, bool)
-    mixed = cm.zero_peak(adu, use, limit=25, sigma=40, least=100, unbonded=DIAGONAL)
+    mixed = panels.zero_peak(adu, use, limit=25, sigma=40, least=100, unbonded=DIAGONAL)
     np.testing.assert_allclose(mixed[0] - adu[0], -3, atol=1e-5)
     np.testing.assert_allclose(mixed[1] - adu[1], -20, atol=1e-5)
-    alone = cm.zero_peak(adu, use, limit=25, sigma=40, least=100)
+    alone = panels.zero_peak(adu, use, limit=25, sigma=40, least=100)
     np.testing.assert_array_equal(alone[0], adu[0])
 
 
 def test_unbonded_pixels_alone():
     adu = two_panels()
-    found = cm.unbonded_mean(adu, unbonded=DIAGONAL, limit=100)
+    found = panels.unbonded_mean(adu, unbonded=DIAGONAL, limit=100)
     np.testing.assert_allclose(found, adu - 3)
-    left = cm.unbonded_mean(adu, unbonded=DIAGONAL, limit=2.9)
+    left = panels.unbonded_mean(adu, unbonded=DIAGONAL, limit=2.9)
     np.testing.assert_array_equal(left, adu)
 
 
 def test_zero_peak_is_found_below_photons(rng):
     adu = rng.normal(7.3, 4, (1, 185, 388)).astype("f4")
     adu[rng.random(adu.shape) < 0.3] += 60
-    peak = cm.find_zero_peak(adu[0], np.ones((185, 388), bool))
+    peak = panels.find_zero_peak(adu[0], np.ones((185, 388), bool))
     assert peak is not None
     assert peak.mean == pytest.approx(7.3, abs=0.05 * 4)
-    assert cm.find_zero_peak(adu[0] * 1000, np.ones((185, 388), bool)) is None
-    wide = cm.zero_peak(adu, np.ones(adu.shape, bool), limit=25, sigma=1)
+    assert panels.find_zero_peak(adu[0] * 1000, np.ones((185, 388), bool)) is None
+    wide = panels.zero_peak(adu, np.ones(adu.shape, bool), limit=25, sigma=1)
     np.testing.assert_array_equal(wide, adu)
 
 
@@ -289,10 +290,10 @@ def test_region_and_half_rows(rng):
     use = np.ones(adu.shape, bool)
     region = np.zeros((64, 512), bool)
     region[:, 255:257] = True
-    found = cm.region_median(adu + 9, use, region=region)
+    found = panels.region_median(adu + 9, use, region=region)
     assert np.median(found[0][region]) == pytest.approx(0, abs=1e-5)
     with pytest.raises(ParameterError, match="no pixels"):
-        cm.region_median(adu, use, region=~use[0])
+        panels.region_median(adu, use, region=~use[0])
     halves = cm.half_row_medians(adu + 9, use, neighbours=1)
     assert np.abs(np.median(halves.reshape(64, 2, 256), axis=2)).max() < 1e-5
 

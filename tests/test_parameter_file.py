@@ -83,6 +83,20 @@ def test_names_and_kinds_do_not_compete(tmp_path):
     ]
 
 
+def test_the_parameters_of_psana_are_a_common_mode(tmp_path):
+    body = table("1-", "common_mode = [7, 2, 100, 10]", "common_mode")
+    (entry,) = ParameterFile.load(write(tmp_path, body)).entries
+    assert entry.make().common_mode == [7, 2, 100, 10]
+
+
+@pytest.mark.parametrize("value", ['"seven"', "[]", '[7, "two"]', "7.5"])
+def test_other_common_modes_are_errors(tmp_path, value):
+    with pytest.raises(ParameterError, match="common_mode"):
+        ParameterFile.load(
+            write(tmp_path, table("1-", f"common_mode = {value}", "common_mode"))
+        )
+
+
 def test_an_entry_that_is_not_enabled_takes_away(tmp_path):
     body = table("1-", 'name = "A"') + table("12-", 'name = "A"\nenabled = false')
     path = write(tmp_path, body)

@@ -24,6 +24,8 @@ _TABLE = types.Array(types.int8, 1, "C", readonly=True)
 _PLANE = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.Array(types.float32, 2, "C", readonly=True)
 _OUT = types.Array(types.float32, 1, "C")
+_PARTS = types.Array(types.boolean, 2, "C", readonly=True)
+_USE = types.Array(types.boolean, 1, "C")
 
 
 @njit("UniTuple(uint16, 2)(Array(uint16, 1, 'C', readonly=True))")
@@ -125,3 +127,82 @@ def data_bits(words: Words, data_mask: int, out: Values) -> None:
     """Fill `out` with the data bits of raw words; (pixels,) both."""
     for i in range(words.size):
         out[i] = words[i] & data_mask
+
+
+@njit(
+    types.void(
+        _WORDS,
+        types.uint16,
+        types.uint16,
+        _TABLE,
+        _PLANES,
+        _PARTS,
+        _OUT,
+        _USE,
+    )
+)
+def subtract_pedestals(
+    words: Words,
+    data_mask: int,
+    gain_bits: int,
+    plane_of_bits: npt.NDArray[np.int8],
+    pedestal: Values,
+    part: npt.NDArray[np.bool_],
+    out: Values,
+    use: npt.NDArray[np.bool_],
+) -> None:
+    """Fill `out` with ``data - pedestal`` [ADU], and `use` with what takes part.
+
+    Parameters
+    ----------
+    words, data_mask, gain_bits, plane_of_bits, pedestal, out : as in
+        `calibrate`
+    part : (planes, pixels); pixels that take part in the common mode, by plane
+    use : (pixels,)
+    """
+    for begin in range(0, words.size, _BLOCK):
+        end = min(begin + _BLOCK, words.size)
+        some, every = _bits_in(words[begin:end])
+        first = plane_of_bits[np.uint16(every & gain_bits) >> _BITS_SHIFT]
+        if np.uint16((some ^ every) & gain_bits) == 0 and first >= 0:
+            plane, flags = pedestal[first], part[first]
+            for i in range(begin, end):
+                out[i] = np.float32(words[i] & data_mask) - plane[i]
+                use[i] = flags[i]
+            continue
+        for i in range(begin, end):
+            at = plane_of_bits[np.uint16(words[i] & gain_bits) >> _BITS_SHIFT]
+            out[i] = 0
+            use[i] = False
+            if at >= 0:
+                out[i] = np.float32(words[i] & data_mask) - pedestal[at, i]
+                use[i] = part[at, i]
+
+
+@njit(types.void(_WORDS, types.uint16, _TABLE, _PLANES, _OUT))
+def apply_factors(
+    words: Words,
+    gain_bits: int,
+    plane_of_bits: npt.NDArray[np.int8],
+    factor: Values,
+    out: Values,
+) -> None:
+    """Multiply values with the factor of the plane of their word, in place.
+
+    Parameters
+    ----------
+    words, gain_bits, plane_of_bits, factor, out : as in
+        `calibrate`; invalid words give 0
+    """
+    for begin in range(0, words.size, _BLOCK):
+        end = min(begin + _BLOCK, words.size)
+        some, every = _bits_in(words[begin:end])
+        first = plane_of_bits[np.uint16(every & gain_bits) >> _BITS_SHIFT]
+        if np.uint16((some ^ every) & gain_bits) == 0 and first >= 0:
+            plane = factor[first]
+            for i in range(begin, end):
+                out[i] *= plane[i]
+            continue
+        for i in range(begin, end):
+            at = plane_of_bits[np.uint16(words[i] & gain_bits) >> _BITS_SHIFT]
+            out[i] = out[i] * factor[at, i] if at >= 0 else np.float32(0)

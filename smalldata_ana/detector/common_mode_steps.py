@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector import common_mode
+from smalldata_ana.detector import common_mode, common_mode_panels
 from smalldata_ana.detector.common_mode import Level
 from smalldata_ana.detector.kind_model import Algorithm, CommonMode, Kind
 from smalldata_ana.detector.masks import unbonded
@@ -105,7 +105,7 @@ def _zero_peak(pars: tuple[float, ...], known: Mask) -> Correct:
     limit, sigma, least, *others = pars[1:]
     with_unbonded = bool(others) and others[0] > 0.1
     return _in_place(
-        common_mode.zero_peak,
+        common_mode_panels.zero_peak,
         limit=limit,
         sigma=sigma,
         least=int(least),
@@ -115,7 +115,7 @@ def _zero_peak(pars: tuple[float, ...], known: Mask) -> Correct:
 
 def _unbonded(pars: tuple[float, ...], known: Mask) -> Correct:
     function = partial(
-        common_mode.unbonded_mean, unbonded=_without_corner(known), limit=pars[1]
+        common_mode_panels.unbonded_mean, unbonded=_without_corner(known), limit=pars[1]
     )
 
     def correct(image: Image, _: Mask) -> None:
@@ -125,7 +125,7 @@ def _unbonded(pars: tuple[float, ...], known: Mask) -> Correct:
 
 
 def _columns(_: tuple[float, ...], known: Mask) -> Correct:
-    return _in_place(common_mode.region_median, region=known)
+    return _in_place(common_mode_panels.region_median, region=known)
 
 
 _OF_BANKS = {
@@ -196,7 +196,7 @@ def words_converter(
     part : (planes, *frame); pixels that take part, by plane
     correct : subtracts the common mode
     """
-    from smalldata_ana.detector import common_mode_kernels as kernels
+    from smalldata_ana.detector import calibration_kernels as kernels
 
     table = np.array(plane_of_bits, np.int8)
     count = len(planes.pedestal)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from traitlets import Bool, HasTraits, Int, TraitError
+from traitlets import Bool, Float, HasTraits, Int, List, TraitError, Union
 
 from smalldata_ana.errors import ParameterError, unknown
 
@@ -97,4 +97,8 @@ class UseParameters(Parameters):
 class CommonModeParameters(Parameters):
     """How a detector is calibrated."""
 
-    common_mode = Int(help="number of the common mode; -1 is raw, 0 pedestal and gain")
+    common_mode = Union(
+        [Int(), List(Union([Int(), Float()]), minlen=1)],
+        help="number of the common mode, or psana's parameters as a list, for instance "
+        "[7, 2, 100, 10]; -1 is raw, 0 pedestal and gain",
+    )
