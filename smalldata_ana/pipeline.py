@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,8 +13,6 @@ from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.events import Event
-
-logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 """The results of one event: ``timestamp`` and ``<detector>/<function>_<key>``."""
@@ -61,8 +58,6 @@ def _detector(
     except SmallDataError as error:
         problems.append(str(error))
         return None
-    for note in detector.calibration.notes:
-        logger.warning("%s: %s", name, note)
     for entry, func in _functions(entries, problems):
         try:
             detector.addFunc(func)

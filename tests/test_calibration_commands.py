@@ -46,6 +46,7 @@ def session(made, tmp_path, monkeypatch):
     opened = []
 
     def start(number: int) -> SmallDataAna_psana:
+        (tmp_path / "calib").mkdir(exist_ok=True)
         where = {"xtc_dir": made[0] / "xtc", "calib_dir": tmp_path / "calib"}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -107,7 +108,7 @@ def test_validity_and_files_are_as_asked(session, tmp_path):
 def test_lit_run_is_refused_and_nothing_is_written(session, tmp_path):
     with pytest.raises(NoDataError, match="run 1 is not dark"):
         session(1).makePedestal("opal")
-    assert not (tmp_path / "calib").exists()
+    assert not any((tmp_path / "calib").iterdir())
 
 
 def test_dark_run_is_found_from_another_session(session, capsys):

@@ -171,3 +171,32 @@ def test_output_that_cannot_hold_the_image_is_an_error(rng, out):
     run = FakeRun("jungfrau", words, made_up(rng, "jungfrau"))
     with pytest.raises(ParameterError, match="contiguous float32"):
         Calibration.for_run(run, "det")(words, out)
+
+
+@pytest.mark.parametrize("number", [0, 7])
+def test_common_mode_asked_for_without_its_constants_is_an_error(rng, number):
+    run = FakeRun("jungfrau", any_words(rng, 2), {}, (0, 1))
+    with pytest.raises(ConstantsError, match=f"common mode {number} of 'det' cannot"):
+        Calibration.for_run(run, "det", number)
+
+
+def test_46_without_noise_is_an_error_only_where_it_is_asked_for(rng):
+    constants, words = made_up(rng, "epix100", 1), any_words(rng)[0]
+    del constants["pixel_rms"]
+    run = FakeRun("epix100", words, constants)
+    with pytest.raises(ConstantsError, match="no noise of the pixels"):
+        Calibration.for_run(run, "det", 46)
+    assert Calibration.for_run(run, "det").common_mode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pedestals", np.nan), ("pixel_gain", 0), ("pixel_gain", np.nan)],
+)
+def test_constants_that_leave_no_pixel_are_an_error(rng, name, value):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants[name] = np.full_like(constants[name], value)
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    with pytest.raises(ConstantsError, match="leave no pixel"):
+        Calibration.for_run(run, "det")
+    assert Calibration.for_run(run, "det", -1).unit == "ADU"

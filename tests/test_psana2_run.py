@@ -627,3 +627,8 @@ class TestClearErrors:
             open_run("xppother", 1, files=bare.files)
         with pytest.raises(RunNotFound, match="run 1, not 4"):
             open_run("xppsim01", 4, files=bare.files)
+
+
+def test_constants_store_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SmallDataError, match=r"no constants store .*nowhere"):
+        open_run("xppsim01", 1, calib_dir=tmp_path / "nowhere")

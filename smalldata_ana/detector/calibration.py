@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector.common_mode import find_zero_peak
+from smalldata_ana.detector.common_mode_panels import find_zero_peak
 from smalldata_ana.detector.common_mode_steps import (
     corrector,
     numbers_converter,
@@ -27,7 +27,12 @@ from smalldata_ana.detector.kind_model import Algorithm, CommonModeNumber
 from smalldata_ana.detector.kinds import ADU, CommonMode, Correction, Kind, kind_of
 from smalldata_ana.detector.output import check_output
 from smalldata_ana.detector.planes import Noise, Planes, SetUp
-from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
+from smalldata_ana.errors import (
+    ConstantsError,
+    DetectorNotFound,
+    ParameterError,
+    unknown,
+)
 from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants import Constants
 
@@ -104,7 +109,9 @@ class Calibration:
             if the kind does not have this common mode, or the frames are not of the
             type that it needs
         ConstantsError
-            if the gain configuration does not fit the detector
+            if the gain configuration does not fit the detector, the constants leave no
+            pixel, or constants are missing for a common mode that was asked for; the
+            kind's default is then raw data, and `notes` says so
         """
         if detector not in run.detectors:
             where = f"{run.experiment} run {run.number}"
@@ -120,11 +127,22 @@ class Calibration:
         configured = kind.configured_stages is not None
         setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
         mode = setup.possible(wanted)
+        if common_mode is not None and mode.number != wanted.number:
+            raise ConstantsError(
+                f"common mode {wanted.number} of {detector!r} cannot be done: "
+                f"{'; '.join(fitted.notes)}; common_mode=-1 gives raw data"
+            )
         if common_mode is None and mode.algorithm is Algorithm.ZERO_PEAK:
             mode = _where_peaks_are(run, info, setup, mode)
         _check_type(kind, info, mode)
         planes = None if mode.is_raw else setup.planes(mode)
         good = setup.good(planes)
+        if planes is not None and not planes.usable.any():
+            raise ConstantsError(
+                f"the constants of {detector!r} leave no pixel: all pedestals are not "
+                "numbers, or all gains are 0 or not numbers; common_mode=-1 gives raw "
+                f"data ({constants.items['pedestals'].origin})"
+            )
         return cls(
             detector=detector,
             kind=kind,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,8 @@ from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.events import Event
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -93,6 +96,8 @@ class DetObject(PixelArrays):
         run = run_of(run_or_env)
         _check(run, detname, run_number, applyMask)
         calibration = Calibration.for_run(run, detname, common_mode)
+        for note in calibration.notes:
+            logger.warning("%s: %s", detname, note)
         super().__init__(run, detname, calibration, maskCentral)
         self.name = name or detname
         self.applyMask = applyMask
