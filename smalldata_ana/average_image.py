@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.kinds import RAW
-from smalldata_ana.errors import NameNotFound, listing
+from smalldata_ana.errors import NameNotFound, counted, listing
 from smalldata_ana.sources.base import Indices
 
 Array = npt.NDArray[Any]
@@ -159,7 +159,8 @@ class AverageImage:
     def __str__(self) -> str:
         more = [QUANTITIES[name] for name in self.statistics()[1:]]
         with_more = f", with {', '.join(more)}" if more else ""
-        return f"{self.quantity} of {self.n_used} events, shape {self.shape}{with_more}"
+        events = counted(self.n_used, "event")
+        return f"{self.quantity} of {events}, shape {self.shape}{with_more}"
 
 
 def derived_name(name: str, statistic: str) -> str:

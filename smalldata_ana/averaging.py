@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from smalldata_ana.average_image import AverageImage, image_name
 from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.kind_model import CommonModeNumber
 from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_images import Progress, calibrated_images, no_data
@@ -25,6 +27,10 @@ from smalldata_ana.statistics import Median, RunningStatistics
 
 Array = npt.NDArray[Any]
 Image = npt.NDArray[np.float32]
+T = TypeVar("T")
+
+_TICK = 0.2
+"""How often the progress is told while the statistics are finished [s]."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def average(
     detector: str,
     *,
     events: Indices,
-    common_mode: int | None = None,
+    common_mode: CommonModeNumber | None = None,
     thresADU: float = 0.0,  # noqa: N803
     thresRms: float = 0.0,  # noqa: N803
     std: bool = False,
@@ -85,7 +91,9 @@ def average(
     """Average the calibrated images of some events in one pass.
 
     Ctrl-C ends it early and keeps the events so far; ``made["interrupted"]`` is True
-    then.  Events in which the detector has no data do not count.
+    then.  It is noted, too, while the statistics of these events are finished, which
+    only another Ctrl-C gives up.  Events in which the detector has no data do not
+    count.
 
     Parameters
     ----------
@@ -138,7 +146,8 @@ def average(
         "thresADU": thresADU,
         "thresRms": thresRms,
     }
-    return _image(
+    finish = functools.partial(
+        _image,
         statistics,
         calibration,
         run,
@@ -155,6 +164,43 @@ def average(
             **more,
         },
     )
+
+    def tick() -> None:
+        if progress is not None:
+            progress(len(used), len(used))
+
+    image, interrupted = _to_its_end(finish, tick)
+    if not interrupted:
+        return image
+    return dataclasses.replace(image, made={**image.made, "interrupted": True})
+
+
+def _to_its_end(work: Callable[[], T], tick: Callable[[], None]) -> tuple[T, bool]:
+    """Run a function in a thread, to its end although Ctrl-C comes once.
+
+    Parameters
+    ----------
+    work : the function
+    tick : called from time to time meanwhile
+
+    Returns
+    -------
+    Its result, and whether Ctrl-C came.
+    """
+    pool = ThreadPoolExecutor(1, "finish")
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    try:
+        _await(future, tick)
+    except KeyboardInterrupt:
+        _await(future, tick)
+        return future.result(), True
+    return future.result(), False
+
+
+def _await(future: Future[T], tick: Callable[[], None]) -> None:
+    while not wait([future], timeout=_TICK).done:
+        tick()
 
 
 def _add_all(

@@ -142,7 +142,7 @@ def compare_common_modes(
         if used < 2:
             raise no_data(run, detector, events)
         modes.append(signal.add(measure.result(number), measure))
-    recommended, reason = recommend(modes, unit)
+    recommended, reason = recommend(modes, unit, kind.common_mode().number)
     title = f"{run.experiment} run {run.number}, {detector}"
     return Comparison(title, used, tuple(modes), recommended, reason)
 
@@ -254,7 +254,9 @@ def _reference(modes: Sequence[ModeNoise], unit: str) -> ModeNoise:
     return next(usable, modes[0])
 
 
-def recommend(modes: Sequence[ModeNoise], unit: str) -> tuple[CommonModeNumber, str]:
+def recommend(
+    modes: Sequence[ModeNoise], unit: str, usual: CommonModeNumber | None = None
+) -> tuple[CommonModeNumber, str]:
     """Return the number of the correction to use, and why.
 
     That is the one with the least noise among those that keep the signal (`KEPT`), if
@@ -264,6 +266,7 @@ def recommend(modes: Sequence[ModeNoise], unit: str) -> tuple[CommonModeNumber, 
     ----------
     modes : what each does
     unit : only corrections of this unit are compared
+    usual : the kind's default, which is taken among those that are as good as the best
     """
     reference = _reference(modes, unit)
     rivals = [m for m in modes if m.unit == reference.unit and m.noise >= 0]
@@ -271,8 +274,9 @@ def recommend(modes: Sequence[ModeNoise], unit: str) -> tuple[CommonModeNumber, 
         return reference.number, "no correction gives numbers for these events"
     harmless = [mode for mode in rivals if not mode.signal < KEPT]
     best = min(harmless, key=lambda mode: mode.noise)
+    equals = [m for m in harmless if m.noise <= best.noise * (1 + WORTH / 2)]
     # Of those that are as good as the best, the first is the simplest.
-    best = next(m for m in harmless if m.noise <= best.noise * (1 + WORTH / 2))
+    best = next((m for m in equals if m.number == usual), equals[0])
     greedy = [m for m in rivals if m.signal < KEPT and m.noise < best.noise]
     notes = [
         f"{m.number} has less noise ({m.noise:.3g}), but keeps only {m.signal:.0%} of "

@@ -76,7 +76,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     " Did you mean 'jungfrau1M'?"
     """
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not near:
         lower = {k.lower(): k for k in known}
         near = [k for low, k in lower.items() if name.lower() in low][:1]
@@ -86,6 +86,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def listing(names: Iterable[str]) -> str:
     """Return ``'a', 'b'`` or, for no names, the word ``none``."""
     return ", ".join(repr(n) for n in names) or "none"
+
+
+def counted(number: int, what: str, plural: str | None = None) -> str:
+    """Return a number of things in words.
+
+    Parameters
+    ----------
+    number : how many
+    what : one of them
+    plural : several of them, if it is not `what` with an s
+
+    Examples
+    --------
+    >>> counted(1, "event"), counted(0, "entry", "entries")
+    ('1 event', '0 entries')
+    """
+    return f"{number} {what if number == 1 else plural or what + 's'}"
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> str:

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
-from smalldata_ana.errors import NoDataError, ParameterError
+from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.errors import NoDataError, ParameterError, counted
 from smalldata_ana.sources.base import Indices, Run
 
 Array = npt.NDArray[Any]
@@ -127,7 +128,7 @@ def get_images(
     detector: str,
     *,
     events: Indices,
-    common_mode: int | None = None,
+    common_mode: CommonModeNumber | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Image, Indices]:
@@ -168,7 +169,7 @@ def get_images(
     return images[: len(used)], np.array(used, np.int64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PixelHistogram:
     """How often each value occurs, over pixels and events.
 
@@ -190,6 +191,14 @@ class PixelHistogram:
     above: int
     made: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return (
+            f"<PixelHistogram {self.made['detector']}: {len(self.counts)} bins from "
+            f"{self.edges[0]:.5g} to {self.edges[-1]:.5g} {self.unit}, "
+            f"{counted(self.n_used, 'event')}, {counted(self.below, 'value')} below "
+            f"and {self.above} above>"
+        )
+
 
 def pixel_histogram(
     run: Run,
@@ -198,7 +207,7 @@ def pixel_histogram(
     events: Indices,
     bins: int = 180,
     range: tuple[float | None, float | None] = (None, None),
-    common_mode: int | None = None,
+    common_mode: CommonModeNumber | None = None,
     useMask: bool = True,  # noqa: N803
     threads: int | None = None,
     progress: Progress | None = None,

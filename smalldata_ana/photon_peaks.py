@@ -83,7 +83,8 @@ def photon_peaks(counts: Array, edges: Array, unit: str = "") -> PhotonPeaks:
     The zero peak is the highest one; a Gaussian is fitted to its top half.  The
     one-photon peak is the highest point after the valley behind it, if it stands
     above the valley by five times the statistical error; a Gaussian on a straight
-    line is fitted to its surroundings.  Errors are those of the fits, from the
+    line is fitted to its surroundings.  Values that are whole numbers want bins of a
+    whole width, or the bins between them are empty.  Errors are those of the fits, from the
     counting statistics of the bins.
 
     Parameters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 import tomllib
 
@@ -324,9 +326,134 @@ def test_extension_opens_the_run_of_the_environment(shell, monkeypatch):
     assert shell.user_ns["anaps"].run.experiment == EXPERIMENT
 
 
+def test_a_run_that_cannot_be_opened_leaves_the_session(shell):
+    extension.load(shell)
+    shell.run_line_magic("smalldata_ana", f"-r {RUN} -e {EXPERIMENT}")
+    before = shell.user_ns["anaps"]
+    shell.run_cell("%smalldata_ana -r 99 -e xpptut15")
+    assert shell.user_ns["anaps"] is before
+    assert before.run.number == RUN
+
+
 def test_extension_shows_our_errors_in_one_line(shell, capsys):
     extension.load(shell)
     shell.run_cell("%smalldata_ana -r 99 -e xpptut15")
     printed = capsys.readouterr()
     assert "no run 99 of xpptut15" in printed.err
     assert "Traceback" not in printed.out + printed.err
+
+
+# ---- arguments -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "told"),
+    [
+        ("AvImage", {"numEvts": "10"}, "numEvts = '10' is not a whole number"),
+        ("AvImage", {"numEvts": 2.5}, "numEvts = 2.5 is not a whole number"),
+        ("AvImage", {"numEvts": True}, "numEvts = True is not a whole number"),
+        ("AvImage", {"thresADU": "a"}, "thresADU = 'a' is not a number"),
+        ("AvImage", {"std": "no"}, "std = 'no' is not True or False"),
+        ("AvImage", {"common_mode": "0"}, "no common mode '0'"),
+        ("AvImage", {"foo": 1}, "no argument 'foo' in AvImage; there are 'detname'"),
+        ("AvImage", {"numEvt": 1}, "Did you mean 'numEvts'?"),
+        ("AvImage", {"detname": "opal"}, "multiple values for argument 'detname'"),
+        ("pixelHistogram", {"numEvts": "x"}, "numEvts = 'x' is not a whole number"),
+        ("getImages", {"numEvts": "x"}, "numEvts = 'x' is not a whole number"),
+    ],
+)
+def test_a_wrong_argument_is_named(anaps, command, options, told):
+    with pytest.raises(ParameterError) as caught:
+        getattr(anaps, command)("opal", **options)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers(anaps):
+    image = anaps.AvImage("opal", np.int32(5), np.float32(1), std=np.True_, median=1)
+    assert image.n_used == 5
+
+
+def test_help_shows_types_as_they_are_written(anaps):
+    text = str(inspect.signature(anaps.AvImage))
+    assert "(detname: str | None = 'None', numEvts: int = 100," in text
+    assert "useFilter: Filter | None = None" in text
+    assert anaps.AvImage.__doc__.startswith("Average calibrated images")
+
+
+def test_the_newest_image_is_the_default(anaps, monkeypatch):
+    for detector in ("epix100", "opal", "epix100"):
+        anaps.AvImage(detector, 5)
+    anaps.AvImage("opal", 5)
+    asked = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return ""
+
+    monkeypatch.setattr("smalldata_ana.session.prompts.somebody_there", lambda: True)
+    monkeypatch.setattr("builtins.input", answer)
+    anaps.interactive = True
+    assert anaps.getAvImage().detector == "opal"
+    assert "[opal]" in asked[0]
+
+
+def test_what_commands_return_is_one_line(anaps, tmp_path):
+    entry = anaps.SelectRegion("epix100", ROI=[[0, 1], [2, 9], [3, 8]]).accept()
+    assert repr(entry) == "<Entry detector.epix100.roi 'ROI_0', runs 14->"
+    report = anaps.exportParams(runs=14)
+    assert repr(report) == f"<ExportReport: 1 entry in {tmp_path / 'p.toml'}>"
+    assert "\n" not in repr(anaps.pixelHistogram("opal", 3))
+    assert "of 1 event," in repr(anaps.AvImage("opal", 1))
+
+
+# ---- what people are told beside --------------------------------------------------
+
+
+@pytest.fixture
+def sensors(tmp_path):
+    """Return a session on a run with a jungfrau and with photons on an epix100."""
+    rng = np.random.default_rng(1)
+    pedestals = rng.uniform(99, 101, (1, 1, 64, 64)).astype(np.float32)
+    noise = pedestals[0] + rng.normal(0, 3, (20, 1, 64, 64))
+    photons = rng.uniform(size=noise.shape) < 0.05
+    path = write_run(
+        tmp_path / "sensors.h5",
+        experiment=EXPERIMENT,
+        run=RUN,
+        images={
+            "jf": np.full((20, 1, 512, 1024), 2900, np.uint16),
+            "epix": (noise + 60 * photons).round().astype(np.uint16),
+        },
+        dettypes={"jf": "jungfrau", "epix": "epix100"},
+        constants={
+            "jf": {"pedestals": np.full((3, 1, 512, 1024), 2900, np.float32)},
+            "epix": {"pedestals": pedestals},
+        },
+    )
+    opened = Hdf5Run(path)
+    yield SmallDataAna_psana(
+        opened, places_of=lambda name: places(name, directory=tmp_path)
+    )
+    opened.close()
+
+
+def test_suggested_common_mode_is_told_once(sensors, capsys):
+    sensors.AvImage("jf", 2, common_mode=0)
+    assert "hint" not in capsys.readouterr().out
+    sensors.AvImage("jf", 2)
+    assert "common_mode=7 is suggested" in capsys.readouterr().out
+    sensors.AvImage("jf", 2)
+    assert "hint" not in capsys.readouterr().out
+
+
+def test_histogram_says_where_no_and_one_photon_are(sensors, capsys):
+    sensors.pixelHistogram("epix", -1, nBins=200, common_mode=0)
+    said = capsys.readouterr().out
+    positions = [float(p) for p in re.findall(r"at (\S+) \+-", said)]
+    np.testing.assert_allclose(positions, [0, 60], atol=0.5)
+
+
+def test_histogram_without_light_has_no_photon_peak(sensors, capsys):
+    sensors.pixelHistogram("jf", 2, common_mode=0)
+    assert "no peaks are fitted" in capsys.readouterr().out

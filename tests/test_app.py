@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import session_run
 
@@ -84,6 +85,7 @@ def test_help_explains_each_option_with_its_default(capsys):
         ([*GIVEN, "more"], "unknown argument 'more'"),
         ([*GIVEN, "--Display.limits=(9, 1)"], "two growing percentiles"),
         ([*GIVEN, "--Display.limits=red"], "'limits' trait of a Display"),
+        ([*GIVEN, "--Display.cmap=virids"], "Did you mean 'viridis'?"),
         ([*GIVEN, "--live=maybe"], "ignored explicit argument 'maybe'"),
         (["-r", "one"], "invalid int value: 'one'"),
         (["--log-level", "loud"], "invalid choice"),
@@ -116,14 +118,14 @@ def test_command_line_wins_over_working_directory_over_home(tmp_path):
     home.mkdir(parents=True)
     name = "smalldata_ana_config.py"
     (home / name).write_text(
-        "c.Display.cmap = 'home'\nc.Display.use_mask = True\nc.SessionApp.run = 1\n"
+        "c.Display.cmap = 'gray'\nc.Display.use_mask = True\nc.SessionApp.run = 1\n"
     )
-    (tmp_path / name).write_text("c.Display.cmap = 'here'\nc.SessionApp.run = 2\n")
+    (tmp_path / name).write_text("c.Display.cmap = 'hot'\nc.SessionApp.run = 2\n")
     display = Display(parent=configured())
-    assert (display.cmap, display.use_mask) == ("here", True)
+    assert (display.cmap, display.use_mask) == ("hot", True)
     assert configured().run == 2
     assert configured("-r", "3").run == 3
-    assert Display(parent=configured("--Display.cmap=given")).cmap == "given"
+    assert Display(parent=configured("--Display.cmap=jet")).cmap == "jet"
     assert Display(parent=configured("--Display.limits=(1, 99)")).limits == (1.0, 99.0)
 
 
@@ -194,18 +196,41 @@ def test_interrupt_in_code_gives_130(capsys):
 
 @pytest.mark.usefixtures("run")
 def test_figures_of_code_become_files_that_never_replace_others(tmp_path, capsys):
-    for number in (1, 2):
+    for number in ("", "_2", "_3"):
         assert code("plt.figure('q / A'); plt.plot([1, 2])") == 0
-        path = tmp_path / f"images/xpptut15_Run0014_q_A_{number}.png"
+        path = tmp_path / f"images/xpptut15_Run0014_q_A{number}.png"
         assert str(path) in capsys.readouterr().out
         assert path.read_bytes().startswith(b"\x89PNG")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+@pytest.mark.usefixtures("run")
+def test_pictures_are_called_as_their_images(tmp_path):
+    show = "anaps.plotAvImage();"
+    assert code(f"anaps.AvImage('opal', numEvts=5); {show} {show}") == 0
+    names = {path.name for path in (tmp_path / "images").iterdir()}
+    stem = "xpptut15_Run0014_AvImg_raw_opal"
+    assert names == {f"{stem}.png", f"{stem}_2.png"}
+
+
+@pytest.mark.usefixtures("run")
+def test_no_row_or_column_is_lost_in_pictures(tmp_path):
+    lines = "a = np.zeros((1500, 1500)); a[:, ::150] = 1; a[::150] = 1;"
+    assert code(f"{lines} plt.imshow(a, cmap='gray'); plt.axis('off')") == 0
+    picture = plt.imread(tmp_path / "images/xpptut15_Run0014_figure.png")[..., 0]
+    dark = picture < 0.1
+    rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+    for line, begin in ((dark[:, columns[5]], rows[0]), (dark[rows[5]], columns[0])):
+        # Between the lines, and after the last one, it is dark.
+        assert np.count_nonzero(np.diff(line[begin:].astype(int)) == -1) == 10
 
 
 @pytest.mark.usefixtures("run")
 def test_figures_go_to_the_working_directory_where_there_is_no_folder(tmp_path, capsys):
     (tmp_path / "images").write_text("a file")
     assert code("plt.plot([1, 2])") == 0
-    assert (tmp_path / "xpptut15_Run0014_figure_1.png").exists()
+    assert (tmp_path / "xpptut15_Run0014_figure.png").exists()
+    assert "images: it is a file; taking the working" in capsys.readouterr().err
 
 
 # ---- which experiment, which run -----------------------------------------------------
@@ -275,6 +300,16 @@ def test_end_of_input_at_a_question_is_an_error(monkeypatch):
     monkeypatch.setattr("builtins.input", end)
     with pytest.raises(UsageError, match="no answer"):
         prompts.choose("detector", ["a", "b"], ask=True)
+
+
+def test_a_question_is_asked_three_times_at_most(monkeypatch, capsys):
+    monkeypatch.setattr(prompts, "somebody_there", lambda: True)
+    pasted = iter(["x = 1", "y = 2", "z = 3", "a"])
+    monkeypatch.setattr("builtins.input", lambda question: next(pasted))
+    with pytest.raises(UsageError, match=r"which detector.*'a', 'b'; name one"):
+        prompts.choose("detector", ["a", "b"], ask=True)
+    assert next(pasted) == "a"
+    assert capsys.readouterr().out.count("is none of them") == 3
 
 
 def test_background_raises_the_error_each_time():

@@ -84,6 +84,16 @@ def test_the_image_is_drawn_plainly(average):
     )
 
 
+def test_the_colour_bar_is_as_high_as_the_image(average):
+    ax = plot_image(average, roi=[[1, 2], [10, 20], [5, 9]])
+    ax.figure.draw_without_rendering()
+    for image in (ax.images[0], ax.figure.axes[1].images[0]):
+        shown = image.axes.get_window_extent()
+        for bar in image.axes.child_axes:
+            beside = bar.get_window_extent()
+            assert (beside.y0, beside.y1) == pytest.approx((shown.y0, shown.y1))
+
+
 def test_colour_limits_are_percentiles_of_good_pixels(average):
     ax = plot_image(average, limits=(10, 90))
     expected = np.percentile(average.data[average.good], (10, 90))
@@ -133,7 +143,7 @@ def test_a_region_is_outlined_and_enlarged(average):
     ax = plot_image(average, roi=[[1, 2], [10, 20], [5, 9]])
     (outline,) = ax.patches
     assert outline.get_bbox().extents.tolist() == [4.5, 53.5, 8.5, 63.5]
-    _, beside, _ = ax.figure.axes
+    _, beside = ax.figure.axes
     assert beside.get_title() == "region"
     assert beside.get_xlim() == (4.5, 8.5)
     assert beside.get_ylim() == (63.5, 53.5)
@@ -151,7 +161,7 @@ def test_a_region_over_two_panels(average):
 def test_given_axes_are_used(average, figures):
     _, axes = figures.subplots(1, 2)
     assert plot_image(average, ax=axes[0], roi=[[0, 1], [1, 2], [3, 4]]) is axes[0]
-    assert len(axes[0].figure.axes) == 3  # with the colour bar
+    assert len(axes[0].figure.axes) == 2
 
 
 def test_the_place_and_the_value_are_under_the_cursor(average):
@@ -242,6 +252,10 @@ def test_a_histogram(figures):
         below=2,
         above=3,
         made={"experiment": "xppsim01", "run": 1, "detector": "epix"},
+    )
+    assert repr(histogram) == (
+        "<PixelHistogram epix: 3 bins from 0 to 3 keV, 4 events, 2 values below and "
+        "3 above>"
     )
     ax = plot_histogram(histogram)
     ax.figure.canvas.draw()

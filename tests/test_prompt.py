@@ -124,6 +124,19 @@ def test_interrupt_keeps_the_events_so_far_and_the_session(start):
     assert "True" in say(shell, "print(0 < img.n_used < 32)")
 
 
+def test_interrupt_while_finishing_keeps_all_events(start):
+    shell = start("--simple-prompt", detectors=("epix100",))
+    say(shell, "import smalldata_ana.statistics as s, time")
+    say(shell, "slow = lambda *a: (print('fini' + 'shing'), time.sleep(2)) and None")
+    say(shell, "s.RunningStatistics.median = slow")
+    shell.sendline("img = anaps.AvImage(numEvts=-1, median=True)")
+    shell.expect("finishing\r")
+    shell.kill(signal.SIGINT)
+    shell.expect("of 32 events.*interrupted")
+    shell.expect(OUT)
+    assert "True" in say(shell, "print(img.n_used == 32)")
+
+
 def test_interrupt_of_other_code_is_one_line(start):
     shell = start("--simple-prompt")
     shell.sendline("print('going'); __import__('time').sleep(60)")
@@ -137,7 +150,7 @@ def test_interrupt_of_other_code_is_one_line(start):
 def test_figures_without_a_display_become_files(start, tmp_path):
     shell = start("--simple-prompt")
     said = say(shell, "plt.figure('a line'); plt.plot([1, 2])")
-    path = tmp_path / "images/xpptut15_Run0014_a_line_1.png"
+    path = tmp_path / "images/xpptut15_Run0014_a_line.png"
     assert str(path) in said
     first = path.read_bytes()
     assert first.startswith(b"\x89PNG")

@@ -48,3 +48,10 @@ def test_text_round_trip(range_):
 def test_membership_is_the_comparison(range_, run):
     last = 10**9 if range_.end is None else range_.end
     assert (run in range_) == (range_.begin <= run <= last)
+
+
+def test_a_whole_number_is_that_run():
+    assert RunRange.parse(12) == RunRange(12, 12)
+    for wrong in (-3, 1.5, True):
+        with pytest.raises(ParameterError, match=f"{wrong!r} is not a range of runs"):
+            RunRange.parse(wrong)

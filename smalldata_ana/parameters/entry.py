@@ -15,7 +15,7 @@ COMMON_KEYS = ("runs", "enabled", "of", "made")
 """What an entry of any kind may hold beside its parameters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
     """Parameters of one kind for one detector and a range of runs.
 
@@ -46,6 +46,9 @@ class Entry:
     def path(self) -> tuple[str, str, str]:
         """The key of its array of tables."""
         return ("detector", self.detector, self.kind)
+
+    def __repr__(self) -> str:
+        return f"<Entry {self}>"
 
     def __str__(self) -> str:
         name = f" {self.name!r}" if self.name else ""

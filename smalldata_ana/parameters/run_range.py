@@ -29,15 +29,15 @@ class RunRange:
             raise ParameterError(f"runs {self.begin}-{self.end}: the end is too small")
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read "12" (one run), "12-40", "12-" or, in psana's spelling, "12-end".
+    def parse(cls, text: str | int) -> Self:
+        """Read "12" or 12 (one run), "12-40", "12-" or, in psana's spelling, "12-end".
 
         Raises
         ------
         ParameterError
             if the text is none of these, or ends before it begins
         """
-        match = _TEXT.fullmatch(text)
+        match = _TEXT.fullmatch(str(text))
         if match is None:
             raise ParameterError(
                 f"{text!r} is not a range of runs; write '12', '12-' or '12-40'"

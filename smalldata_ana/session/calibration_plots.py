@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.session.plots import GAP_COLOUR
+from smalldata_ana.session.figures import free_label
+from smalldata_ana.session.plots import GAP_COLOUR, SCALING, colour_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,7 @@ def plot_constants(
         figsize=(3.6 * 2 * len(columns), 1 + 3.2 * len(stages)),
         squeeze=False,
         layout="constrained",
-        num=_window(plt, f"{info.name} constants"),
+        num=free_label(f"{info.name} constants"),
     )
     for number, stage in enumerate(stages):
         status = frames.get("pixel_status")
@@ -73,13 +74,6 @@ def plot_constants(
             image.set_title(f"{lead}{label}", fontsize="medium")
     figure.suptitle(title)
     return figure
-
-
-def _window(plt: Any, label: str) -> str:
-    """Return a label for a figure that no other has."""
-    labels = plt.get_figlabels()
-    names = (label, *(f"{label} {n}" for n in range(2, len(labels) + 3)))
-    return next(name for name in names if name not in labels)
 
 
 def _frames(value: Array, info: DetectorInfo, stages: int) -> Array:
@@ -101,10 +95,10 @@ def _draw_image(ax: Axes, frame: Array, good: Array, geometry: ImageGeometry) ->
         geometry.assemble(np.asarray(frame, np.float32), fill=np.nan),
         vmin=low,
         vmax=high if high > low else low + 1,
-        interpolation="nearest",
+        interpolation=SCALING,
         cmap=colormaps["viridis"].with_extremes(bad=GAP_COLOUR),
     )
-    ax.figure.colorbar(picture, ax=ax, shrink=0.8, extend="both")
+    colour_bar(picture, ax, extend="both")
     ax.set(xlabel="column [pixel]", ylabel="row [pixel]")
 
 
@@ -202,7 +196,7 @@ def plot_history(history: Sequence[HistoryEntry], run: int, title: str) -> Figur
         squeeze=False,
         sharex=True,
         layout="constrained",
-        num=_window(plt, "history of constants"),
+        num=free_label("history of constants"),
     )
     last = max([run, *(e.begin for e in history), *(e.end or 0 for e in history)]) + 1
     for line, stage in zip(axes, stages, strict=True):
@@ -248,7 +242,7 @@ def plot_comparison(comparison: Comparison, geometry: ImageGeometry) -> Figure:
     figure = plt.figure(
         figsize=(max(6.6 * columns, 8), 3.4 * lines + 3.6),
         layout="constrained",
-        num=_window(plt, "common modes"),
+        num=free_label("common modes"),
     )
     grid = figure.add_gridspec(lines + 1, 2 * columns)
     for place, mode in enumerate(modes):

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import smalldata_ana.ana_funcs  # noqa: F401 (registers the kinds of entries)
-from smalldata_ana.errors import NameNotFound, UsageError, unknown
+from smalldata_ana.errors import NameNotFound, UsageError, counted, unknown
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, append
 from smalldata_ana.parameters.resolved import takes_effect
 from smalldata_ana.parameters.run_range import RunRange
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExportReport:
     """What was written to a parameter file; printed, it says so in full.
 
@@ -32,6 +32,10 @@ class ExportReport:
     path: Path
     entries: tuple[Entry, ...]
     effective: tuple[tuple[RunRange, ...], ...]
+
+    def __repr__(self) -> str:
+        written = counted(len(self.entries), "entry", "entries")
+        return f"<ExportReport: {written} in {self.path}>"
 
     def __str__(self) -> str:
         lines = [f"{self.path}:"]
@@ -51,7 +55,7 @@ def _effect(entry: Entry, ranges: Sequence[RunRange]) -> str:
 
 def export_params(
     session: Any,
-    runs: str | None = None,
+    runs: str | int | None = None,
     path: str | os.PathLike[str] | None = None,
     what: str | Iterable[str] | None = None,
 ) -> ExportReport:
@@ -60,8 +64,8 @@ def export_params(
     Parameters
     ----------
     session : the session: its run, places and pending entries
-    runs : the runs that they are for: "12", "12-" or "12-40"; by default from the
-        session's run on
+    runs : the runs that they are for: "12" or 12, "12-" or "12-40"; by default from
+        the session's run on
     path : the file, by default the experiment's
     what : names or kinds of the entries to write, by default all
 

@@ -43,7 +43,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def open_run_in(shell: InteractiveShell, line: str) -> None:
-    """Open a run and define the session's names.
+    """Open a run and define the session's names, or leave them if it cannot be opened.
 
     Parameters
     ----------
@@ -58,5 +58,5 @@ def open_run_in(shell: InteractiveShell, line: str) -> None:
     app = SessionApp()
     app.configure(shlex.split(line))
     session = app.new_session(interactive=somebody_there())
-    shell.push(app.namespace(session), interactive=False)
     session.info()
+    shell.push(app.namespace(session), interactive=False)

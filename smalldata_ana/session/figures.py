@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from smalldata_ana.errors import FileError
-from smalldata_ana.safe_files import make_folder
+from smalldata_ana.safe_files import make_folder, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +23,12 @@ _TOOLKITS = {
     "tk": (("tkinter", "_tkinter"),),
 }
 """By name the sets of modules of which one has to be there, the best toolkit first."""
+
+_COPY = re.compile(r" \(\d+\)$")
+"""What `free_label` appends."""
+
+_MOST_DOTS = 600
+"""Pictures of larger detectors would take long to write [dots per inch]."""
 
 
 def toolkit(
@@ -59,13 +65,23 @@ def _all_found(modules: Iterable[str]) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
 
 
+def free_label(label: str) -> str:
+    """Return a label for a new figure: this one, or with a number if it is taken."""
+    import matplotlib.pyplot as plt
+
+    labels = plt.get_figlabels()
+    more = (f"{label} ({number})" for number in itertools.count(2))
+    names = itertools.chain([label], more)
+    return next(name for name in names if name not in labels)
+
+
 class PictureFiles:
     """Writes figures to PNG files, each again when it has changed.
 
     Parameters
     ----------
-    folder : returns where they go; the working directory is used if it cannot be
-        written
+    folder : returns where they go; if it cannot be written, the reason is printed, and
+        the working directory is used
     stem : returns the begin of their names
     """
 
@@ -104,25 +120,42 @@ class PictureFiles:
             self._paths[figure] = self._new_path(figure)
         path = self._paths[figure]
         try:
-            figure.savefig(path)
-        except OSError as error:
+            with replacing(path) as aside:
+                figure.savefig(aside, dpi=_resolution(figure))
+        except FileError as error:
             print(f"the figure cannot be saved: {error}", file=sys.stderr)
             return
         figure.stale = False
         print(f"no window: the figure is in {path}")
 
     def _new_path(self, figure: Figure) -> Path:
-        name = re.sub(r"[^\w.+-]+", "_", str(figure.get_label())).strip("_")
+        label = _COPY.sub("", str(figure.get_label()))
+        name = re.sub(r"[^\w.+-]+", "_", label).strip("_")
         stem = f"{self._stem()}_{name or 'figure'}"
         folder = _writable(self._folder())
-        paths = (folder / f"{stem}_{number}.png" for number in itertools.count(1))
+        more = (f"{stem}_{number}" for number in itertools.count(2))
+        paths = (folder / f"{name}.png" for name in itertools.chain([stem], more))
         return next(path for path in paths if not path.exists())
 
 
+def _resolution(figure: Figure) -> float:
+    """Return dots per inch with which each pixel of its images has one, if possible."""
+    figure.draw_without_rendering()
+    scale = 1.0
+    for image in (image for ax in figure.axes for image in ax.images):
+        rows, columns = image.get_size()
+        extent = image.get_window_extent()
+        scale = max(scale, rows / extent.height, columns / extent.width)
+    return max(figure.dpi, min(figure.dpi * scale, _MOST_DOTS))
+
+
 def _writable(folder: Path) -> Path:
-    """Return the folder, made if need be, or the working directory instead."""
+    """Return the folder, made if need be, or say why it is the working directory."""
     try:
         make_folder(folder)
-    except FileError:
+        if not os.access(folder, os.W_OK):
+            raise FileError(f"no permission to write in {folder}")
+    except FileError as error:
+        print(f"{error}; taking the working directory", file=sys.stderr)
         return Path.cwd()
-    return folder if os.access(folder, os.W_OK) else Path.cwd()
+    return folder

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.errors import NameNotFound, unknown
+from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.errors import NameNotFound, NoDataError, unknown
 from smalldata_ana.session.progress import Progress
 from smalldata_ana.session.prompts import choose
 from smalldata_ana.session.selecting import ChosenEvents, Filter, choose_events
@@ -36,7 +37,7 @@ class ImageCommands(SessionState):
         useFilter: Filter | None = None,
         nSkip: int = 0,
         minIpm: tuple[str, float] | None = None,
-        common_mode: int | None = None,
+        common_mode: CommonModeNumber | None = None,
         std: bool = False,
         median: bool = False,
         printFid: bool = False,
@@ -49,7 +50,8 @@ class ImageCommands(SessionState):
         """Average calibrated images of a detector.
 
         Dropped X-ray shots are left out, where the run has X-rays at all and no
-        filter is given.  Ctrl-C ends it early and keeps the events so far.
+        filter is given.  Ctrl-C ends it early and keeps the events so far; a second
+        one, while their statistics are finished, gives up.
 
         Parameters
         ----------
@@ -115,6 +117,8 @@ class ImageCommands(SessionState):
             )
         self.images.add(image)
         print(_summary(image, events))
+        if common_mode is None:
+            self._suggest_common_mode(detector, image)
         if printFid:
             print("\n".join(map(str, image.timestamps)))
         self._stop_batch(image)
@@ -126,7 +130,7 @@ class ImageCommands(SessionState):
         numEvts: int = -1,
         useFilter: Filter | None = None,
         nSkip: int = 0,
-        common_mode: int | None = None,
+        common_mode: CommonModeNumber | None = None,
     ) -> Array:
         """Return calibrated images of a detector, one behind the other.
 
@@ -165,11 +169,14 @@ class ImageCommands(SessionState):
         useFilter: Filter | None = None,
         nSkip: int = 0,
         maxHis: float | None = None,
-        common_mode: int | None = None,
+        common_mode: CommonModeNumber | None = None,
         useMask: bool = True,
         uniform: bool = False,
     ) -> PixelHistogram:
         """Count the values of all pixels in all events.
+
+        The peaks of no photon and of one photon are fitted to them and printed;
+        `smalldata_ana.photon_peaks` gives them as numbers.
 
         Parameters
         ----------
@@ -189,11 +196,12 @@ class ImageCommands(SessionState):
         >>> anaps.pixelHistogram("epix100").counts  # doctest: +SKIP
         """
         from smalldata_ana.event_images import pixel_histogram
+        from smalldata_ana.photon_peaks import photon_peaks
 
         detector = self.pick_detector(detname)
         events = self._events(detector, numEvts, useFilter, skip=nSkip, uniform=uniform)
         with Progress(f"histogram of {detector}") as progress:
-            return pixel_histogram(
+            histogram = pixel_histogram(
                 self.run,
                 detector,
                 events=events.numbers,
@@ -203,6 +211,11 @@ class ImageCommands(SessionState):
                 useMask=useMask,
                 progress=progress,
             )
+        try:
+            print(photon_peaks(histogram.counts, histogram.edges, histogram.unit))
+        except NoDataError as error:
+            print(f"no peaks are fitted: {error}")
+        return histogram
 
     def getAvImage(
         self,
@@ -222,11 +235,14 @@ class ImageCommands(SessionState):
         """
         if imgName is not None:
             return self.images[imgName]
-        if not self.images:
+        newest = self.images.latest()
+        if newest is None:
             raise NameNotFound("there is no average image yet; make one: AvImage()")
         detectors = list(dict.fromkeys(i.detector for i in self.images.values()))
         if detname is None or detname == "None":
-            detname = choose("detector", detectors, ask=self.interactive)
+            detname = choose(
+                "detector", detectors, default=newest.detector, ask=self.interactive
+            )
         image = self.images.latest(detname)
         if image is None:
             raise NameNotFound(unknown("image of the detector", detname, detectors))
@@ -330,6 +346,19 @@ class ImageCommands(SessionState):
             use_filter=use_filter,
             **options,
         )
+
+    def _suggest_common_mode(self, detector: str, image: AverageImage) -> None:
+        """Tell once of a common mode that may serve better than the default."""
+        from smalldata_ana.detector.kinds import kind_of
+
+        info = self.detectors[detector]
+        kind = kind_of(info.dettype, info.shape)
+        if kind.suggested_common_mode is None or detector in self._suggested:
+            return
+        if image.made["common_mode"] == kind.common_mode().number:
+            self._suggested.add(detector)
+            number = kind.suggested_common_mode
+            print(f"  hint: common_mode={number} is suggested for {kind.title}")
 
     def _stop_batch(self, image: AverageImage) -> None:
         """Ctrl-C ends a script, although the image of the events so far is kept."""

@@ -58,7 +58,7 @@ class ParameterCommands(SessionState):
 
     def exportParams(
         self,
-        runs: str | None = None,
+        runs: str | int | None = None,
         path: str | os.PathLike[str] | None = None,
         what: str | Iterable[str] | None = None,
     ) -> ExportReport:
@@ -66,7 +66,8 @@ class ParameterCommands(SessionState):
 
         Parameters
         ----------
-        runs : for which runs: "12", "12-" or "12-40"; by default from this run on
+        runs : for which runs: "12" or 12, "12-" or "12-40"; by default from this run
+            on
         path : the file, by default that of the experiment
         what : names or kinds of what to write, by default all of it
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from smalldata_ana.ana_funcs.regions import Box, Region, boxes_within
 from smalldata_ana.average_image import QUANTITIES, AverageImage
-from smalldata_ana.errors import ParameterError
+from smalldata_ana.errors import ParameterError, counted
 from smalldata_ana.event_images import PixelHistogram
+from smalldata_ana.session.figures import free_label
+from smalldata_ana.session.preferences import colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
 
 Outline = tuple[float, float, float, float]
@@ -27,6 +28,9 @@ GAP_COLOUR = "0.75"
 MASKED_COLOUR = "tab:pink"
 REGION_COLOUR = "tab:red"
 WARNING_COLOUR = "tab:red"
+
+SCALING = "antialiased"
+"""How an image is drawn on fewer pixels than it has: no row or column is left out."""
 
 _SAMPLE = 200_000
 
@@ -75,8 +79,12 @@ def plot_image(
     boxes = [] if roi is None else boxes_within(roi, shown.shape, shown.detector)
     outlines = _outlines(shown, boxes)
     vmin, vmax = colour_limits(shown, limits)
-    style = {"vmin": vmin, "vmax": vmax, "cmap": _colour_map(cmap)}
-    ax, beside = _axes(ax, two=bool(boxes))
+    style = {
+        "vmin": vmin,
+        "vmax": vmax,
+        "cmap": colour_map(cmap).with_extremes(bad=GAP_COLOUR),
+    }
+    ax, beside = _axes(ax, shown.name, two=bool(boxes))
     picture = _draw(ax, shown, style, use_mask)
     _draw_outlines(ax, outlines)
     if use_mask:
@@ -131,9 +139,8 @@ def colour_limits(
 def image_title(shown: AverageImage) -> str:
     """Return what an image is, in a few lines for people."""
     made = shown.made
-    many = "event" if shown.n_used == 1 else "events"
     parts = [
-        f"{QUANTITIES[shown.statistic]} of {shown.n_used} {many}",
+        f"{QUANTITIES[shown.statistic]} of {counted(shown.n_used, 'event')}",
         made["correction"],
     ]
     parts += [f"selection {made['selection']}"] if made.get("selection") else []
@@ -151,29 +158,20 @@ def image_title(shown: AverageImage) -> str:
     return "\n".join(lines)
 
 
-def _axes(ax: Axes | None, *, two: bool) -> tuple[Axes, Axes | None]:
+def _axes(
+    ax: Axes | None, label: str, *, two: bool = False
+) -> tuple[Axes, Axes | None]:
     """Return axes for the image, and axes beside it in a new figure for two."""
     if ax is not None:
         return ax, None
     import matplotlib.pyplot as plt
 
     if not two:
-        return plt.subplots(layout="constrained", figsize=(7, 6))[1], None
-    _, (left, right) = plt.subplots(
-        1, 2, layout="constrained", figsize=(11, 6), width_ratios=(3, 2)
-    )
+        figure = plt.figure(free_label(label), layout="constrained", figsize=(7, 6))
+        return figure.subplots(), None
+    figure = plt.figure(free_label(label), layout="constrained", figsize=(11, 6))
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     return left, right
-
-
-def _colour_map(name: str) -> Colormap:
-    from matplotlib import colormaps
-
-    if name not in colormaps:
-        raise ParameterError(
-            f"Matplotlib has no colour map {name!r}; take, for instance, 'viridis', "
-            "'inferno', 'gray' or 'RdBu_r'"
-        )
-    return colormaps[name].with_extremes(bad=GAP_COLOUR)
 
 
 def _draw(
@@ -182,13 +180,13 @@ def _draw(
     """Draw an image, with the pixels that are not good in their colour."""
     from matplotlib.colors import ListedColormap
 
-    picture = ax.imshow(shown.image, origin="upper", interpolation="nearest", **style)
+    picture = ax.imshow(shown.image, origin="upper", interpolation=SCALING, **style)
     layers = [picture]
     if use_mask:
         bad = shown.geometry.assemble(np.where(shown.good, np.float32(np.nan), 1))
         colours = ListedColormap([MASKED_COLOUR])
         layers.append(
-            ax.imshow(bad, origin="upper", interpolation="nearest", cmap=colours)
+            ax.imshow(bad, origin="upper", interpolation=SCALING, cmap=colours)
         )
     for layer in layers:
         # What Matplotlib would add to our text about the cursor.
@@ -219,7 +217,20 @@ def _add_colour_bar(picture: AxesImage, ax: Axes, shown: AverageImage) -> None:
 
     # What has no unit is a number of hits.
     ticks = None if shown.unit else MaxNLocator(integer=True, min_n_ticks=1)
-    ax.figure.colorbar(picture, ax=ax, label=shown.quantity, ticks=ticks)
+    colour_bar(picture, ax, label=shown.quantity, ticks=ticks)
+
+
+def colour_bar(picture: AxesImage, ax: Axes, **options: Any) -> None:
+    """Draw a colour bar beside an image, as high as the image is drawn.
+
+    Parameters
+    ----------
+    picture : the image
+    ax : beside these axes
+    options : of Matplotlib's ``colorbar``
+    """
+    # Within its axes it follows the image, which does not fill the place that it has.
+    ax.figure.colorbar(picture, cax=ax.inset_axes((1.03, 0, 0.04, 1)), **options)
 
 
 def _outlines(shown: AverageImage, boxes: Sequence[Box]) -> list[Outline]:
@@ -305,8 +316,8 @@ def plot_histogram(
     -------
     The axes.
     """
-    ax, _ = _axes(ax, two=False)
     made = histogram.made
+    ax, _ = _axes(ax, f"pixelHistogram_{made['detector']}")
     ax.stairs(histogram.counts, histogram.edges, fill=True)
     if log:
         ax.set_yscale("log", nonpositive="clip")
@@ -318,7 +329,8 @@ def plot_histogram(
     )
     ax.set_title(
         f"{made['experiment']} run {made['run']}, {made['detector']}\n"
-        f"{histogram.n_used} events, {histogram.below} values below "
+        f"{counted(histogram.n_used, 'event')}, "
+        f"{counted(histogram.below, 'value')} below "
         f"and {histogram.above} above"
         if title is None
         else title,

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, TraitError, Tuple, Unicode, validate
 from traitlets.config import Configurable
+
+from smalldata_ana.errors import ParameterError, did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+
+def colour_map(name: str) -> Colormap:
+    """Return one of Matplotlib's colour maps.
+
+    Raises
+    ------
+    ParameterError
+        if there is none of that name
+    """
+    from matplotlib import colormaps
+
+    if name not in colormaps:
+        raise ParameterError(
+            f"Matplotlib has no colour map {name!r}; take, for instance, 'viridis', "
+            f"'inferno', 'gray' or 'RdBu_r'.{did_you_mean(name, colormaps)}"
+        )
+    return colormaps[name]
 
 
 class Display(Configurable):
@@ -30,3 +53,11 @@ class Display(Configurable):
             "Display.limits is two growing percentiles from 0 to 100, not "
             f"{proposal['value']}"
         )
+
+    @validate("cmap")
+    def _known(self, proposal: dict[str, Any]) -> str:
+        try:
+            colour_map(proposal["value"])
+        except ParameterError as error:
+            raise TraitError(f"Display.cmap: {error}") from error
+        return str(proposal["value"])

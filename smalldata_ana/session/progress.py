@@ -28,11 +28,19 @@ class Progress:
         self._bar: Any = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that so many of so many are done."""
+        """Show that so many of so many are done.
+
+        Told the same again, the bar shows that the work goes on.
+        """
         if self._bar is None:
             self._bar = self._new(total)
+        step = done - self._bar.n
+        if done == total:
+            self._bar.set_description_str(f"{self._what}, finishing", refresh=False)
         self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        self._bar.update(step)
+        if not step:
+            self._bar.refresh()
 
     def _new(self, total: int) -> Any:
         from tqdm.auto import tqdm

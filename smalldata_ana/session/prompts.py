@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from smalldata_ana.errors import UsageError, did_you_mean, listing
 
+TRIES = 3
+"""How often a question is asked, so that pasted lines are not all taken as answers."""
+
 
 def somebody_there() -> bool:
     """Tell whether a person can be asked: input and output are a terminal."""
@@ -35,16 +38,18 @@ def choose(
     Raises
     ------
     UsageError
-        where there are several and nobody can be asked; the text lists them
+        where there are several and nobody can be asked, or no answer is one of them;
+        the text lists them
     """
     if len(names) == 1:
         return names[0]
+    unclear = UsageError(f"which {what}? there are {listing(names)}; name one of them")
     if not (ask and somebody_there()):
-        raise UsageError(f"which {what}? there are {listing(names)}; name one of them")
+        raise unclear
     default = names[0] if default is None else default
     for number, name in enumerate(names, 1):
         print(f"  {number}  {name}")
-    while True:
+    for _ in range(TRIES):
         answer = _answer(f"Select {what} by number or name [{default}]: ")
         if not answer:
             return default
@@ -54,3 +59,4 @@ def choose(
             return names[int(answer) - 1]
         hint = did_you_mean(answer, names)
         print(f"  {answer!r} is none of them.{hint}")
+    raise unclear

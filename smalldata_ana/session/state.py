@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.errors import DetectorNotFound, NoDataError, unknown
 from smalldata_ana.places import Places, places
+from smalldata_ana.session.arguments import check_arguments
 from smalldata_ana.session.background import Background
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.prompts import choose
@@ -38,6 +39,11 @@ class SessionState:
     pending : what was accepted in tools and is not exported yet
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check the arguments of the commands that a subclass adds."""
+        super().__init_subclass__(**options)
+        check_arguments(cls)
+
     def __init__(
         self,
         run: Run | Background[Run],
@@ -49,6 +55,7 @@ class SessionState:
         self._opening = run
         self._places_of = places_of
         self._last_detector: str | None = None
+        self._suggested: set[str] = set()
         self.display = Display() if display is None else display
         self.interactive = interactive
         self.pending: list[Entry] = []
