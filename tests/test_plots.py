@@ -191,7 +191,7 @@ def test_raw_for_lack_of_constants_is_said(average):
     made = {**MADE, "common_mode": -1, "correction": "raw words"}
     raw = dataclasses.replace(average, made=made, unit="ADU")
     ax = plot_image(raw)
-    assert "RAW DATA: there are no calibration constants" in ax.get_title()
+    assert "RAW DATA: no calibration constants that fit" in ax.get_title()
     asked = dataclasses.replace(raw, made={**made, "common_mode_asked": -1})
     assert "RAW DATA" not in image_title(asked)
 

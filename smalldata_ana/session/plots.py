@@ -153,7 +153,7 @@ def image_title(shown: AverageImage) -> str:
         ", ".join(parts),
     ]
     if shown.lacks_constants:
-        lines.append("RAW DATA: there are no calibration constants")
+        lines.append("RAW DATA: no calibration constants that fit")
     lines += [shown.geometry.note] if shown.geometry.note else []
     return "\n".join(lines)
 
