@@ -84,8 +84,8 @@ def photon_peaks(counts: Array, edges: Array, unit: str = "") -> PhotonPeaks:
     one-photon peak is the highest point after the valley behind it, if it stands
     above the valley by five times the statistical error; a Gaussian on a straight
     line is fitted to its surroundings.  Values that are whole numbers want bins of a
-    whole width, or the bins between them are empty.  Errors are those of the fits, from the
-    counting statistics of the bins.
+    whole width, or the bins between them are empty.  Errors are those of the fits, from
+    the counting statistics of the bins.
 
     Parameters
     ----------
