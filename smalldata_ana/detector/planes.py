@@ -184,22 +184,28 @@ class SetUp:
         return gain
 
     def _scaled(self, pedestal: Image, gain: Image | None) -> Planes:
-        usable = np.isfinite(pedestal)
-        if not usable.all():
-            pedestal = np.where(usable, pedestal, np.float32(0))
-        factor = np.zeros_like(pedestal)
-        if gain is None:
-            np.copyto(factor, 1, where=usable)
-        else:
-            usable &= np.isfinite(gain)
-            usable &= gain != 0
-            np.divide(1, gain, out=factor, where=usable)
-        factor *= self.status
-        self._note_unusable(usable)
-        return Planes(pedestal, factor, gain is not None, usable[0])
+        """Make the planes one after the other, which keeps the memory small."""
+        factor, clean = np.zeros_like(pedestal), pedestal
+        first = everywhere = np.ones(self.fitted.info.shape, np.bool_)
+        for plane in range(len(pedestal)):
+            usable = np.isfinite(pedestal[plane])
+            if not usable.all():
+                # the constants themselves are not to be changed
+                clean = pedestal.copy() if clean is pedestal else clean
+                clean[plane][~usable] = 0
+            if gain is None:
+                np.copyto(factor[plane], 1, where=usable)
+            else:
+                usable &= np.isfinite(gain[plane])
+                usable &= gain[plane] != 0
+                np.divide(1, gain[plane], out=factor[plane], where=usable)
+            factor[plane] *= self.status
+            first = usable if plane == 0 else first
+            everywhere = everywhere & usable
+        self._note_unusable(int(np.count_nonzero(~everywhere)))
+        return Planes(clean, factor, gain is not None, first)
 
-    def _note_unusable(self, usable: Mask) -> None:
-        count = int(np.count_nonzero(~usable.all(axis=0)))
+    def _note_unusable(self, count: int) -> None:
         if count:
             self.fitted.notes.append(
                 f"{count} pixels have, in some gain stage, a pedestal that is not a "
