@@ -155,7 +155,7 @@ def test_incomplete_data(produce, output, problems, capsys):
 def test_wrong_parameters_write_nothing(produce, tmp_path, capsys, text, message):
     assert produce(text) == 2
     told = capsys.readouterr().err
-    assert told.startswith("smd_producer: ")
+    assert told.startswith("error: ")
     assert re.search(message, told)
     assert not (tmp_path / "out").exists()
 

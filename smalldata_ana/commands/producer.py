@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smalldata_ana.errors import SmallDataError, UsageError
+from smalldata_ana.commands import add_log_level, run_command, set_log_level
+from smalldata_ana.errors import UsageError
 
 if TYPE_CHECKING:
     from smalldata_ana.detector.det_object import DetObject
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,33 +47,20 @@ def parser() -> argparse.ArgumentParser:
         help="constants [$SMALLDATA_ANA_CALIB]",
     )
     add("-n", "--nevents", type=int, metavar="N", help="only the first N events [all]")
-    add("--log-level", choices=LOG_LEVELS, default="warning", help="[%(default)s]")
+    add_log_level(options)
     return options
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@run_command
+def main(argv: list[str]) -> int:
     """Run the producer and return its exit code.
 
-    Parameters
-    ----------
-    argv : the arguments, or None for those of the process
-
-    Returns
-    -------
     0: done; 2: wrong input, nothing was written; 3: written, but the data of the run
-    are incomplete; 130: interrupted.
+    are incomplete; 130: interrupted, nothing was written.
     """
     options = parser().parse_args(argv)
-    logging.basicConfig(level=options.log_level.upper(), stream=sys.stderr)
-    try:
-        return _produce(options)
-    except SmallDataError as error:
-        logger.debug("the error, with its traceback", exc_info=True)
-        print(f"smd_producer: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("smd_producer: interrupted, nothing was written", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    set_log_level(options.log_level)
+    return _produce(options)
 
 
 def _produce(options: argparse.Namespace) -> int:
