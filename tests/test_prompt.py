@@ -142,9 +142,11 @@ def test_interrupt_of_other_code_is_one_line(start):
     shell.sendline("print('going'); __import__('time').sleep(60)")
     shell.expect("going\r")
     shell.kill(signal.SIGINT)
+    shell.expect("interrupted")
+    said = shell.before
+    shell.sendline()
     shell.expect(OUT)
-    assert "interrupted" in shell.before
-    assert "Traceback" not in shell.before
+    assert "Traceback" not in said + shell.before
 
 
 def test_figures_without_a_display_become_files(start, tmp_path):
@@ -162,5 +164,11 @@ def test_figures_without_a_display_become_files(start, tmp_path):
 def test_prompt_with_colours_and_completion_menu(start):
     shell = start(TERM="xterm")
     assert "Traceback" not in shell.greeting
-    shell.send("anaps.expo\t")
-    shell.expect("exportParams")
+    # The terminal is sent what changes on the line, or a menu; either ends like this.
+    # A key that comes while the prompt is still being drawn may be lost.
+    for _ in range(10):
+        shell.send("anaps.expo\t")
+        if shell.expect(["rtParams", pexpect.TIMEOUT], timeout=5) == 0:
+            return
+        shell.sendintr()
+    pytest.fail("the Tab key completes nothing")
