@@ -16,7 +16,7 @@ from smalldata_ana.detector.kinds import kind_of
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_images import Progress, calibrated_images, no_data
 from smalldata_ana.sources.base import Indices, Run
-from smalldata_ana.statistics import RunningStatistics
+from smalldata_ana.statistics import MEDIAN_TO_SIGMA, RunningStatistics
 
 Array = npt.NDArray[Any]
 Image = npt.NDArray[np.float32]
@@ -33,7 +33,6 @@ _BRIGHT = 0.01
 _SURE = 10.0
 """The brightest pixels have a signal, if it is so many times its error."""
 
-_MEDIAN_TO_SIGMA = 1.4826
 _FAR = 5.0
 """What is so many sigma away is a photon, and no noise."""
 
@@ -205,7 +204,7 @@ def _sigma(values: Sequence[Image]) -> float:
     table = np.stack(values)
     table -= np.median(table, axis=0)
     table *= table
-    near = table <= (_FAR * _MEDIAN_TO_SIGMA) ** 2 * np.median(table)
+    near = table <= (_FAR * MEDIAN_TO_SIGMA) ** 2 * np.median(table)
     squares = float(table[near].mean(dtype=float)) if near.any() else np.nan
     return float(np.sqrt(squares / (1 - 0.43 / len(values))))
 

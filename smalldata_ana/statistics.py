@@ -19,6 +19,9 @@ from smalldata_ana.errors import NoDataError
 Array = npt.NDArray[Any]
 Image = npt.NDArray[np.float32]
 
+MEDIAN_TO_SIGMA = 1.4826
+"""Median absolute deviation of normal values, to their standard deviation."""
+
 EXACT_EVENTS = 200
 """Up to so many images the median is exact, if they fit `MEDIAN_MEMORY`."""
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.statistics import MEDIAN_TO_SIGMA
+
 Image = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.uint32]
 
@@ -39,7 +41,6 @@ _SMALLEST_SHIFT = 0.25
 light there is in it, the gate of the pixels takes."""
 
 _QUARTILES_TO_SIGMA = 1 / 1.34898
-_MEDIAN_TO_SIGMA = 1.4826
 _DIGITS = 1.0
 """Width that is added for the steps of the converter [ADU]."""
 
@@ -186,7 +187,7 @@ class DarkFrames:
         """Tell whether a frame's mean is far from those of the frames around it."""
         recent = np.array(self._recent)
         middle = np.median(recent)
-        sigma = _MEDIAN_TO_SIGMA * np.median(np.abs(recent - middle))
+        sigma = MEDIAN_TO_SIGMA * np.median(np.abs(recent - middle))
         limit = max(FRAME_SIGMAS * sigma, _SMALLEST_SHIFT * self._typical)
         return bool(abs(shift - middle) > limit)
 
@@ -232,4 +233,4 @@ def _scatter(shifts: Sequence[float]) -> float:
     if len(shifts) < 2:
         return 0.0
     steps = np.abs(np.diff(shifts))
-    return float(_MEDIAN_TO_SIGMA * np.median(steps) / np.sqrt(2))
+    return float(MEDIAN_TO_SIGMA * np.median(steps) / np.sqrt(2))
