@@ -7,7 +7,7 @@ from typing import Any
 
 from smalldata_ana.ana_funcs import DetObjectFunc
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.detector.user_data import getUserData
+from smalldata_ana.detector.protocol import stored_names
 from smalldata_ana.errors import ParameterError, SmallDataError, unknown
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved
@@ -123,6 +123,5 @@ def process_events(
         for detector in detectors:
             detector.getData(event)
             detector.processFuncs()
-            results = getUserData(detector)
-            row |= {f"{detector.name}/{key}": value for key, value in results.items()}
+            row |= stored_names(detector.name, detector.evt.results, detector.fields)
         yield row

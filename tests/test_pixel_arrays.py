@@ -198,7 +198,7 @@ class TestReplaced:
         det.getData(Event(run, 0))
         det.processFuncs()
         row = det.evt.dat[109, 10:20][det.good[109, 10:20]]
-        np.testing.assert_allclose(det.evt.results["ROI"]["sum"], row.sum(), rtol=1e-5)
+        np.testing.assert_allclose(det.evt.results["ROI_sum"], row.sum(), rtol=1e-5)
 
     @pytest.mark.parametrize("name", ["setPed", "setGain", "setMask", "setcMask"])
     def test_wrong_shapes(self, run: Run, name: str) -> None:

@@ -227,7 +227,7 @@ def test_an_interruption_leaves_the_file_of_before(produce, output, monkeypatch)
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smalldata_ana.pipeline.getUserData", interrupted)
+    monkeypatch.setattr("smalldata_ana.pipeline.stored_names", interrupted)
     assert produce(HEAD + RAW + BOX) == 130
     assert output.read_bytes() == before
     assert [path.name for path in output.parent.iterdir()] == [output.name]

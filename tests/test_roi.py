@@ -1,9 +1,8 @@
 """ROIFunc, against numpy."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from image_source import Images, attached
 from traitlets import Int, TraitError
 
 from smalldata_ana.ana_funcs import DetObjectFunc, ROIFunc
@@ -16,7 +15,7 @@ BOXES = [BOX, [[1, 2], [0, 7], [30, 40]]]
 
 def source(shape=SHAPE, bad=0.0, seed=0):
     good = np.random.default_rng(seed).random(shape) >= bad
-    return SimpleNamespace(name="jungfrau1M", shape=shape, good=good, unit="keV")
+    return Images(shape, good)
 
 
 def frame(shape=SHAPE, seed=1):
@@ -26,9 +25,7 @@ def frame(shape=SHAPE, seed=1):
 
 
 def prepared(det, **parameters):
-    func = ROIFunc(**parameters)
-    func.setFromDet(det)
-    return func
+    return attached(ROIFunc(**parameters), det)
 
 
 def reference(image, good, boxes, low=-np.inf, high=np.inf):
@@ -216,7 +213,7 @@ def test_what_does_not_fit_the_detector_is_refused_at_set_up(parameters, message
 def test_chains_that_cannot_work_are_refused():
     with pytest.raises(ParameterError, match="several boxes"):
         ROIFunc(ROI=BOXES).addFunc(Brightest(name="top"))
-    with pytest.raises(ParameterError, match="passes no image on"):
+    with pytest.raises(ParameterError, match="passes nothing on"):
         Brightest(name="top").addFunc(ROIFunc())
     func = ROIFunc(ROI=BOX)
     func.addFunc(Brightest(name="top"))

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 from traitlets import TraitError, Unicode, default, validate
 
-from smalldata_ana.detector.protocol import Array, Field, ImageSource
+from smalldata_ana.detector.protocol import (
+    Array,
+    Field,
+    ImageSource,
+    Kept,
+    chained_names,
+    described_as,
+)
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import Parameters
+from smalldata_ana.sources.base import PixelPositions
+
+
+class Passed(enum.Enum):
+    """What a function works on, and passes on to those that are chained to it."""
+
+    IMAGE = "an image"
+    DROPLETS = "droplets"
+    POSITIONS = "a list of positions"
 
 
 class DetObjectFunc(Parameters):
@@ -19,9 +37,19 @@ class DetObjectFunc(Parameters):
     The parameters of a subclass are its traits: ``width = Int(3, help="…")``.  They
     are given as keywords, and read when the function is set up.
 
+    A function that passes something on says so with `passes`, and its `process` and
+    `describe` add what `pass_on` and `describe_chained` return.  To those that are
+    chained to it, it is the source of images: what it does not say otherwise (`shape`,
+    `good`, `unit`, …) is as in its own source.
+
     Attributes
     ----------
-    funcs : the functions that work on what this one passes on, by name
+    takes : what it works on; a function is chained only to one that passes that on
+    passes : what it passes on, or None
+    lookback : so many events before the first one are processed in advance, and their
+        results thrown away, for a function that remembers earlier events
+    funcs : the functions that are chained to it, by name
+    shared : what those have in common
 
     Raises
     ------
@@ -34,6 +62,10 @@ class DetObjectFunc(Parameters):
     ...     def process(self, data):
     ...         return {"value": data.max()}
     """
+
+    takes: ClassVar[tuple[Passed, ...]] = (Passed.IMAGE,)
+    passes: ClassVar[Passed | None] = None
+    lookback: ClassVar[int] = 0
 
     name = Unicode(help="what the results are called: <name>_<key>")
 
@@ -52,6 +84,141 @@ class DetObjectFunc(Parameters):
         super().__init__(**parameters)
         self.funcs: dict[str, DetObjectFunc] = {}
         self._source: ImageSource | None = None
+        self._attached: set[str] = set()
+        self.shared = Kept()
+
+    # -- what a subclass writes --------------------------------------------------------
+
+    def setFromDet(self, det: ImageSource) -> None:
+        """Prepare for the images of a detector, or of a function; once for a run.
+
+        Raises
+        ------
+        ParameterError
+            if the parameters do not fit the detector
+        """
+        self._source = det
+        self.shared.clear()
+        self._attached.clear()
+
+    def process(self, data: Any) -> Mapping[str, Any]:
+        """Compute the results of one image.
+
+        Parameters
+        ----------
+        data : the image, shape of the detector, or what else the function `takes`; it
+            is not written to
+
+        Returns
+        -------
+        The results by key, of the types and shapes that `describe` says.
+        """
+        raise NotImplementedError
+
+    def describe(self) -> dict[str, Field]:
+        """Return the results that there will be, those of chained functions included.
+
+        This finds them by processing an image of zeros; a function for which that is
+        not typical says it itself.
+        """
+        empty = np.zeros(self.source.shape, np.float32)
+        results = {key: np.asarray(v) for key, v in self.process(empty).items()}
+        fields = {key: Field(v.dtype, v.shape) for key, v in results.items()}
+        return fields | self.describe_chained()
+
+    def forget(self) -> None:
+        """Forget earlier events; only a function with a `lookback` has any."""
+
+    def params_as_dict(self) -> dict[str, Any]:
+        """Return the parameters, for the record; those that are None are left out."""
+        values: dict[str, Any] = self.trait_values()
+        return {key: v for key, v in values.items() if v is not None}
+
+    # -- chains ------------------------------------------------------------------------
+
+    def attach(self, source: ImageSource) -> None:
+        """Prepare this function, and those that are chained to it, for a source.
+
+        Raises
+        ------
+        ParameterError
+            if the parameters of one of them do not fit
+        """
+        self.setFromDet(source)
+        self._attach_chained()
+
+    def _attach_chained(self) -> None:
+        for name in self.funcs.keys() - self._attached:
+            self.funcs[name].attach(self)
+            self._attached.add(name)
+
+    def addFunc(self, func: DetObjectFunc) -> None:
+        """Chain a function to this one: it works on what this passes on.
+
+        Raises
+        ------
+        ParameterError
+            if this passes nothing on, or not what the function works on; if the name
+            is taken, or the function is above this one
+        """
+        self._check_chain(func)
+        self.funcs[func.name] = func
+        if self._source is None:
+            return
+        try:
+            self._attach_chained()
+        except ParameterError:
+            del self.funcs[func.name]
+            raise
+
+    def _check_chain(self, func: DetObjectFunc) -> None:
+        mine, other = (f"{type(f).__name__} {f.name!r}" for f in (self, func))
+        if self.passes is None:
+            raise ParameterError(
+                f"{mine} passes nothing on, so {other} cannot be chained to it; add it "
+                "to the detector"
+            )
+        if self.passes not in func.takes:
+            wanted = " or ".join(passed.value for passed in func.takes)
+            raise ParameterError(
+                f"{other} works on {wanted}, and {mine} passes on {self.passes.value}; "
+                "they cannot be chained"
+            )
+        if func.name in self.funcs:
+            raise ParameterError(f"{self.name!r} has a function {func.name!r} already")
+        if func.leads_to(self):
+            raise ParameterError(f"{other} is above {mine}; it would go round for ever")
+
+    def leads_to(self, func: DetObjectFunc) -> bool:
+        """Tell whether a function is this one, or chained to it at any depth."""
+        return self is func or any(f.leads_to(func) for f in self.funcs.values())
+
+    def pass_on(self, data: Any) -> dict[str, Any]:
+        """Let the chained functions work on what this one found.
+
+        Returns
+        -------
+        Their results as ``<func>_<key>``.
+        """
+        self._attach_chained()
+        results: dict[str, Any] = {}
+        for name, func in self.funcs.items():
+            results |= chained_names(name, func.process(data))
+        return results
+
+    def describe_chained(self) -> dict[str, Field]:
+        """Return the results that `pass_on` will give."""
+        self._attach_chained()
+        fields: dict[str, Field] = {}
+        for name, func in self.funcs.items():
+            fields |= described_as(name, func.describe())
+        return fields
+
+    def events_before(self) -> int:
+        """Return how many earlier events this and the chained functions need."""
+        return max([self.lookback, *(f.events_before() for f in self.funcs.values())])
+
+    # -- the image that it works on, and passes on -------------------------------------
 
     @property
     def source(self) -> ImageSource:
@@ -68,53 +235,37 @@ class DetObjectFunc(Parameters):
             )
         return self._source
 
-    def setFromDet(self, det: ImageSource) -> None:
-        """Prepare for the images of a detector, once for a run.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what is passed on."""
+        return self.source.shape
 
-        Raises
-        ------
-        ParameterError
-            if the parameters do not fit the detector
-        """
-        self._source = det
+    @property
+    def good(self) -> npt.NDArray[np.bool_]:
+        """Good pixels of what is passed on."""
+        return self.source.good
 
-    def process(self, data: Array) -> Mapping[str, Any]:
-        """Compute the results of one image.
+    @property
+    def unit(self) -> str:
+        """Unit of what is passed on."""
+        return self.source.unit
 
-        Parameters
-        ----------
-        data : the image, shape of the detector; it is not written to
+    @property
+    def noise(self) -> Array | None:
+        """Noise of the pixels that are passed on, if it is known."""
+        return self.source.noise
 
-        Returns
-        -------
-        The results by key: numbers, or arrays whose shape is the same for all events.
-        """
-        raise NotImplementedError
+    @property
+    def positions(self) -> PixelPositions | None:
+        """Where the pixels are that are passed on, as far as it is known."""
+        return self.source.positions
 
-    def addFunc(self, func: DetObjectFunc) -> None:
-        """Chain a function to this one: it works on the image that this passes on.
+    @property
+    def normals(self) -> Array | None:
+        """Normals of their panels; see `ImageSource`."""
+        return self.source.normals
 
-        Raises
-        ------
-        ParameterError
-            always, for a function that passes no image on
-        """
-        raise ParameterError(
-            f"{type(self).__name__} {self.name!r} passes no image on, so "
-            f"{func.name!r} cannot be chained to it; add it to the detector"
-        )
-
-    def describe(self) -> dict[str, Field]:
-        """Return the results that there will be, children included, after set-up.
-
-        This finds them by processing an image of zeros; a function for which that is
-        not typical says it itself.
-        """
-        empty = np.zeros(self.source.shape, np.float32)
-        results = {key: np.asarray(v) for key, v in self.process(empty).items()}
-        return {key: Field(v.dtype, v.shape) for key, v in results.items()}
-
-    def params_as_dict(self) -> dict[str, Any]:
-        """Return the parameters, for the record; those that are None are left out."""
-        values: dict[str, Any] = self.trait_values()
-        return {key: v for key, v in values.items() if v is not None}
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Panel, row and column of the first of them in the detector's frames."""
+        return self.source.first

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from traitlets import Bool, Float, Instance, List, TraitError, Unicode, Union, validate
 
-from smalldata_ana.ana_funcs.base import DetObjectFunc
+from smalldata_ana.ana_funcs.base import DetObjectFunc, Passed
 from smalldata_ana.ana_funcs.regions import Box, RegionTrait, boxes_within
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import register
+from smalldata_ana.sources.base import PixelPositions
 
 _NUMBER = np.dtype(np.float64)
 
@@ -54,6 +55,8 @@ class ROIFunc(DetObjectFunc):
 
     Other functions can be chained to a region of a single box: they get its pixels.
     """
+
+    passes = Passed.IMAGE
 
     name = Unicode("ROI", help="what the results are called: <name>_<key>")
     ROI = RegionTrait(
@@ -101,8 +104,6 @@ class ROIFunc(DetObjectFunc):
                 f"no pixel of ROI = {self.ROI} of {det.name!r} is good; all are masked"
             )
         self._limits = _limits(self.thresADU)
-        for func in self.funcs.values():
-            func.setFromDet(self)
 
     def _good_of(self, det: ImageSource) -> npt.NDArray[np.bool_]:
         if self.userMask is None:
@@ -131,24 +132,55 @@ class ROIFunc(DetObjectFunc):
         """The unit of the pixels."""
         return self.source.unit
 
+    @property
+    def noise(self) -> Array | None:
+        """Noise of the pixels that are passed on, if it is known."""
+        noise = self.source.noise
+        return None if noise is None else self._cut(noise)
+
+    @property
+    def positions(self) -> PixelPositions | None:
+        """Where the pixels are that are passed on, as far as it is known."""
+        whole = self.source.positions
+        if whole is None:
+            return None
+        x, y, z = (self._cut(axis) for axis in (whole.x, whole.y, whole.z))
+        return replace(whole, x=x, y=y, z=z, extent=whole.whole)
+
+    @property
+    def normals(self) -> Array | None:
+        """Normals of their panels; see `ImageSource`."""
+        normals = self.source.normals
+        has_panels = len(self.source.shape) > 2
+        if normals is None or not has_panels:
+            return normals
+        return normals[self._windows[0].slices[0]]
+
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Panel, row and column of the first of them in the detector's frames."""
+        begins = [cut.start for cut in self._windows[0].slices]
+        panel, row, column = [0] * (3 - len(begins)) + begins
+        above = self.source.first
+        return above[0] + panel, above[1] + row, above[2] + column
+
+    def _cut(self, image: Array) -> Array:
+        return image[self._windows[0].slices].reshape(self.shape)
+
     def addFunc(self, func: DetObjectFunc) -> None:
         """Chain a function to this one: it works on the pixels of the region.
 
         Raises
         ------
         ParameterError
-            if the region has several boxes, or the name is taken
+            if the region has several boxes; else as `DetObjectFunc.addFunc`
         """
         if len(self._given_boxes()) > 1:
             raise ParameterError(
                 f"{self.name!r} has several boxes, so {func.name!r} cannot be chained "
                 "to it; make an entry for each box"
             )
-        if func.name in self.funcs:
-            raise ParameterError(f"{self.name!r} has a function {func.name!r} already")
-        if self._source is not None:
-            func.setFromDet(self)
-        self.funcs[func.name] = func
+        super().addFunc(func)
 
     def describe(self) -> dict[str, Field]:
         """Return the results that there will be, after set-up."""
@@ -160,9 +192,7 @@ class ROIFunc(DetObjectFunc):
             fields["com"] = Field(_NUMBER, (axes,), "pixel")
         if self.writeArea:
             fields["area"] = Field(np.dtype(np.float32), self.shape, unit)
-        for name, func in self.funcs.items():
-            fields |= {f"{name}_{key}": f for key, f in func.describe().items()}
-        return fields
+        return fields | self.describe_chained()
 
     def process(self, data: Array) -> dict[str, Any]:
         """Compute the results of one image; as `DetObjectFunc.process`."""
@@ -172,9 +202,7 @@ class ROIFunc(DetObjectFunc):
         if self.writeArea:
             area = np.where(self.good, image, np.nan)
             results["area"] = area.astype(np.float32, copy=False)
-        for name, func in self.funcs.items():
-            results |= {f"{name}_{key}": v for key, v in func.process(image).items()}
-        return results
+        return results | self.pass_on(image)
 
     def _pixels(self, data: Array, window: _Window) -> Array:
         """Return the pixels of a box with 0 for those that do not count."""

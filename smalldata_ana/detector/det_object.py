@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.common_mode_ghost import FramesBefore
+from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.detector.pixel_arrays import PixelArrays
 from smalldata_ana.detector.protocol import (
     Array,
     Environment,
     Field,
     Function,
+    chained_names,
+    described_as,
     run_of,
 )
 from smalldata_ana.detector.shots import Shot
@@ -39,12 +43,12 @@ class EventData:
     ----------
     event : the event, or None before the first
     dat : the calibrated image, float32, or None if the detector has no data
-    results : what the functions found, by function and key
+    results : what the functions found, as ``<function>_<key>``
     """
 
     event: Event | None = None
     dat: Array | None = None
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, Array] = field(default_factory=dict)
 
 
 class DetObject(PixelArrays):
@@ -57,8 +61,9 @@ class DetObject(PixelArrays):
     detname : the detector's name in the data acquisition
     run_or_env : the run, as `open_run` returns it, or an environment that has it
     run_number : the number of that run; only checked, it may be left out
-    common_mode : number of the common mode, or psana's parameters as a tuple, or None
-        for the detector's default
+    common_mode : number of the common mode, or psana's parameters as a tuple, or a
+        table with what it needs beside (`smalldata_ana.detector.common_mode_inputs`),
+        or None for the detector's default
     name : what its results are called, if not `detname`
     applyMask : 1 sets the pixels outside of `mask` to 0, 2 those outside of `cmask`
     maskCentral : mask the wide pixels where two chips meet; False divides the images
@@ -88,7 +93,7 @@ class DetObject(PixelArrays):
         run_number: int | None = None,
         /,
         *,
-        common_mode: CommonModeNumber | None = None,
+        common_mode: CommonModeChoice | None = None,
         name: str | None = None,
         applyMask: int = 0,
         maskCentral: bool = True,
@@ -102,6 +107,7 @@ class DetObject(PixelArrays):
         self.name = name or detname
         self.applyMask = applyMask
         self._asked_common_mode = common_mode
+        self._before = FramesBefore(run, detname, calibration.looks_back)
         self.evt = EventData()
         self.funcs: dict[str, Function] = {}
         self.sums = Sums(self.shape, lambda: self.geometry)
@@ -144,7 +150,7 @@ class DetObject(PixelArrays):
         raw = self.run.read(self.detname, evt.number)
         if raw is None:
             return
-        image: Array = self.calibration(raw)
+        image: Array = self.calibration(raw, before=self._before(evt.number))
         if not self.maskCentral:
             image /= self.areas
         if self.local_gain is not None:
@@ -166,28 +172,43 @@ class DetObject(PixelArrays):
             raise ParameterError(
                 f"{self.name!r} has a function {func.name!r} already; give another name"
             )
-        func.setFromDet(self)
+        func.attach(self)
         self.funcs[func.name] = func
+        vars(self).pop("fields", None)
 
     def processFuncs(self) -> None:
         """Let all functions work on the event that was read last.
 
-        Where the detector has no data, the results are NaN (or `MISSING_INTEGER`).
+        Where the detector has no data, the results are NaN (or `MISSING_INTEGER`), or
+        have length 0 if their length may differ.
+
+        Raises
+        ------
+        ParameterError
+            if a result is not of the type and shape that its function described
         """
+        if self.evt.dat is None:
+            missing = {key: item.missing() for key, item in self.fields.items()}
+            self.evt.results = missing
+            return
+        found: dict[str, Any] = {}
         for name, func in self.funcs.items():
-            self.evt.results[name] = (
-                {key: item.missing() for key, item in func.describe().items()}
-                if self.evt.dat is None
-                else dict(func.process(self.evt.dat))
-            )
+            found |= chained_names(name, func.process(self.evt.dat))
+        if found.keys() != self.fields.keys():
+            self.fields = self.describe()
+        self.evt.results = _as_described(found, self.fields)
 
     def describe(self) -> dict[str, Field]:
-        """Return the results that `getUserData` gives for each event."""
-        return {
-            f"{name}_{key}": item
-            for name, func in self.funcs.items()
-            for key, item in func.describe().items()
-        }
+        """Return the results that the functions give for each event."""
+        fields: dict[str, Field] = {}
+        for name, func in self.funcs.items():
+            fields |= described_as(name, func.describe())
+        return fields
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """What `describe` said before the first event."""
+        return self.describe()
 
     # -- sums --------------------------------------------------------------------------
 
@@ -282,10 +303,11 @@ class DetObject(PixelArrays):
 
     def _renew(self, *names: str) -> None:
         """Forget attributes that have changed, and tell the functions."""
-        for name in names:
+        for name in (*names, "fields"):
             vars(self).pop(name, None)
+        self.shared.clear()
         for func in self.funcs.values():
-            func.setFromDet(self)
+            func.attach(self)
 
     # -- record ------------------------------------------------------------------------
 
@@ -321,6 +343,18 @@ def _check(run: Run, detname: str, run_number: int | None, apply_mask: int) -> N
         raise ParameterError(f"run number {run_number} was given with {where}")
     if apply_mask not in {0, 1, 2}:
         raise ParameterError(f"applyMask = {apply_mask!r} is not 0, 1 or 2")
+
+
+def _as_described(
+    found: Mapping[str, Any], fields: Mapping[str, Field]
+) -> dict[str, Array]:
+    different = found.keys() ^ fields.keys()
+    if different:
+        raise ParameterError(
+            f"the results {sorted(different)} are not both described and found; "
+            "`describe` and `process` must agree, in every event"
+        )
+    return {key: fields[key].checked(key, value) for key, value in found.items()}
 
 
 def _with_chained(func: Function) -> Iterator[Function]:

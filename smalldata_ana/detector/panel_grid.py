@@ -161,6 +161,19 @@ def panel_grids(positions: PixelPositions) -> tuple[PanelGrid, ...]:
     )
 
 
+def panel_normals(positions: PixelPositions) -> Floats:
+    """Return the unit vector of each panel that points to its open side, (panels, 3).
+
+    The open side looks against the beam, as z of the psana frame does.
+
+    Raises
+    ------
+    GeometryError
+        if the pixels of a panel are not in straight rows and columns
+    """
+    return np.array([_unit(np.cross(g.down, g.right)) for g in panel_grids(positions)])
+
+
 def place(
     panels: Sequence[PanelGrid],
     panel: npt.ArrayLike,

@@ -14,7 +14,8 @@ from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.kind_model import CommonModeNumber
 from smalldata_ana.detector.masks import MaskParts, as_users, pixel_areas
 from smalldata_ana.detector.nominal_geometry import positions_of
-from smalldata_ana.detector.protocol import Array
+from smalldata_ana.detector.panel_grid import panel_normals
+from smalldata_ana.detector.protocol import Array, Kept
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.sources.base import PixelPositions, Run
 
@@ -67,6 +68,7 @@ class PixelArrays:
         self.calibration = calibration
         self.maskCentral = maskCentral
         self.local_gain: npt.NDArray[np.float32] | None = None
+        self.shared = Kept()
 
     def arrays_as_dict(self) -> dict[str, Any]:
         """Return the attributes of `NAMES`, but for those that there are not."""
@@ -113,6 +115,17 @@ class PixelArrays:
     def pixel_status(self) -> Array | None:
         """Bits that say why a pixel is bad, whole numbers, as `ped`; 0 = good."""
         return self._by_stage(self._constants.status())
+
+    @property
+    def noise(self) -> npt.NDArray[np.float32] | None:
+        """Noise of the images, float32, shape of a frame, in their unit, if known.
+
+        It is that of the gain stage which a pixel has before it switches.
+        """
+        noise = self.calibration.rms
+        if noise is None or self.local_gain is None:
+            return noise
+        return noise * self.local_gain
 
     @property
     def isGainswitching(self) -> bool:
@@ -209,13 +222,24 @@ class PixelArrays:
     # -- positions ---------------------------------------------------------------------
 
     @cached_property
-    def _positions(self) -> PixelPositions | None:
+    def positions(self) -> PixelPositions | None:
+        """Where the pixels are, or None where there is no geometry."""
         return positions_of(self.run, self.detname)
+
+    @cached_property
+    def normals(self) -> npt.NDArray[np.float64] | None:
+        """Unit vector against the beam of each panel, (panels, 3), psana frame."""
+        return None if self.positions is None else panel_normals(self.positions)
+
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Panel, row and column of the first pixel: a detector has all of them."""
+        return (0, 0, 0)
 
     @cached_property
     def geometry(self) -> ImageGeometry:
         """Which pixel of the assembled image each pixel of a frame is."""
-        return ImageGeometry.from_positions(self._positions, self.calibration.shape)
+        return ImageGeometry.from_positions(self.positions, self.calibration.shape)
 
     @cached_property
     def areas(self) -> npt.NDArray[np.float32]:
@@ -235,17 +259,17 @@ class PixelArrays:
         The frame is psana's: x down, y right, z against the beam.  None where there is
         no geometry, also for `y` and `z`.
         """
-        return None if self._positions is None else self._positions.x
+        return None if self.positions is None else self.positions.x
 
     @property
     def y(self) -> Array | None:
         """Position along the columns of the image [um], float64, as `x`."""
-        return None if self._positions is None else self._positions.y
+        return None if self.positions is None else self.positions.y
 
     @property
     def z(self) -> Array | None:
         """Position against the beam [um], float64, as `x`."""
-        return None if self._positions is None else self._positions.z
+        return None if self.positions is None else self.positions.z
 
     @property
     def ix(self) -> npt.NDArray[np.int32]:
@@ -265,6 +289,6 @@ class PixelArrays:
     @property
     def pixelsize(self) -> float | None:
         """Edge of a normal pixel [um], or None where it is not known."""
-        if self._positions is not None:
-            return self._positions.pixel_size
+        if self.positions is not None:
+            return self.positions.pixel_size
         return self.calibration.kind.pixel_size_in(self.calibration.shape)

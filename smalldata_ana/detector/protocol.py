@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+import enum
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.sources.base import Run
+from smalldata_ana.errors import ParameterError
+from smalldata_ana.sources.base import PixelPositions, Run
 
 Array = npt.NDArray[Any]
+Shared = TypeVar("Shared")
 
 MISSING_INTEGER = -99999
 """What an integer result holds for an event without data."""
+
+
+class Length(enum.Enum):
+    """How many values a result has in an event."""
+
+    FIXED = "the same number in all events"
+    VARIABLE = "any number, the same for all such results of a function"
+    RAGGED = "any number"
 
 
 @dataclass(frozen=True)
@@ -24,22 +35,128 @@ class Field:
     Attributes
     ----------
     dtype : of the result
-    shape : of the result of one event; ``()`` for a number
+    shape : of the result of one event, ``()`` for a number; of one of its values, if
+        the length is not fixed
     unit : as UDUNITS text, or empty
+    long_name : what it is, for people, or empty
+    length : how many values there are in an event
+    owner : the function that gives it, as far as it is within the name of the result;
+        who collects results fills it in
     """
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...] = ()
     unit: str = ""
+    long_name: str = ""
+    length: Length = Length.FIXED
+    owner: str = ""
 
     def missing(self) -> Array:
-        """Return what stands for an event without data: NaN or `MISSING_INTEGER`."""
+        """Return what stands for an event without data.
+
+        That is NaN or `MISSING_INTEGER`, or no values if their number is not fixed.
+        """
+        if self.length is not Length.FIXED:
+            return np.empty((0, *self.shape), self.dtype)
         fill = np.nan if self.dtype.kind == "f" else MISSING_INTEGER
         return np.full(self.shape, fill, self.dtype)
 
+    def below(self, owner: str) -> Self:
+        """Return the same field as a function or detector above its own knows it."""
+        return replace(self, owner=f"{owner}_{self.owner}" if self.owner else owner)
+
+    def path(self, key: str) -> tuple[str, ...]:
+        """Return where a result is stored: a name, or a group and a name.
+
+        Parameters
+        ----------
+        key : name of the result, which begins with `owner`
+        """
+        if self.length is Length.VARIABLE:
+            return f"var_{self.owner}", key.removeprefix(f"{self.owner}_")
+        return (f"ragged_{key}",) if self.length is Length.RAGGED else (key,)
+
+    def checked(self, key: str, value: Any) -> Array:
+        """Return a value of this field as an array.
+
+        Raises
+        ------
+        ParameterError
+            if its shape is another, or it cannot have the type
+        """
+        array = np.asarray(value)
+        shape = array.shape if self.length is Length.FIXED else array.shape[1:]
+        fits = np.can_cast(array.dtype, self.dtype, "same_kind")
+        if shape != self.shape or not fits:
+            raise ParameterError(
+                f"result {key!r} is {array.dtype} of shape {array.shape}; it was "
+                f"described as {self.dtype} of shape {self.shape}, "
+                f"{self.length.value}; `describe` and `process` must agree"
+            )
+        return array.astype(self.dtype, copy=False)
+
+
+def chained_names(name: str, results: Mapping[str, Shared]) -> dict[str, Shared]:
+    """Return results under the names that they have above the function `name`."""
+    return {f"{name}_{key}": value for key, value in results.items()}
+
+
+def described_as(name: str, fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Return descriptions of results as they are above the function `name`."""
+    return {f"{name}_{key}": field.below(name) for key, field in fields.items()}
+
+
+def stored_names(
+    detector: str, values: Mapping[str, Shared], fields: Mapping[str, Field]
+) -> dict[str, Shared]:
+    """Return values by the path that the result has in a small-data file.
+
+    Parameters
+    ----------
+    detector : its name
+    values : of the results, by key
+    fields : the results, by the same keys
+    """
+    return {
+        "/".join((detector, *fields[key].path(key))): value
+        for key, value in values.items()
+    }
+
+
+class Kept:
+    """What several functions need, made by the one that asks for it first.
+
+    Examples
+    --------
+    ``radius = source.shared(("radius", center), lambda: np.hypot(x, y))``
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, Any] = {}
+
+    def __call__(self, key: Hashable, make: Callable[[], Shared]) -> Shared:
+        """Return a value.
+
+        Parameters
+        ----------
+        key : says what it is, and what it was made with
+        make : makes it, if nobody has asked for it before
+        """
+        if key not in self._values:
+            self._values[key] = make()
+        value: Shared = self._values[key]
+        return value
+
+    def clear(self) -> None:
+        """Forget all values, because what they were made with has changed."""
+        self._values.clear()
+
 
 class ImageSource(Protocol):
-    """What a function works on: a detector, or a function that passes an image on."""
+    """What a function works on: a detector, or a function that passes an image on.
+
+    An image has the axes (panels, rows, columns), (rows, columns) or (samples,).
+    """
 
     @property
     def name(self) -> str:
@@ -57,6 +174,26 @@ class ImageSource(Protocol):
     def unit(self) -> str:
         """The unit of its images, e.g. ``keV`` or ``ADU``."""
 
+    @property
+    def noise(self) -> Array | None:
+        """Noise of each pixel in `unit`, float32, the shape of an image, if known."""
+
+    @property
+    def positions(self) -> PixelPositions | None:
+        """Where the pixels are, as far as it is known."""
+
+    @property
+    def normals(self) -> Array | None:
+        """Unit vector against the beam of each panel, (panels, 3), psana frame."""
+
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Panel, row and column of the first pixel in the frames of the detector."""
+
+    @property
+    def shared(self) -> Kept:
+        """What functions of this source have in common, e.g. maps of angles."""
+
 
 class Function(Protocol):
     """What a detector asks of an analysis function: `DetObjectFunc` has it."""
@@ -69,8 +206,8 @@ class Function(Protocol):
     def funcs(self) -> Mapping[str, Function]:
         """The functions that work on what it passes on, by name."""
 
-    def setFromDet(self, det: ImageSource) -> None:  # noqa: N802
-        """Prepare for the images of a detector."""
+    def attach(self, source: ImageSource) -> None:
+        """Prepare it, and those that are chained to it, for the images of a source."""
 
     def process(self, data: Array) -> Mapping[str, Any]:
         """Compute the results of one image."""

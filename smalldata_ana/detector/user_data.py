@@ -50,13 +50,17 @@ def getUserData(det: DetObject) -> dict[str, Any]:
 
     Returns
     -------
-    The results as ``<function>_<key>``.
+    The results as ``<function>_<key>``.  Those of which an event may have any number
+    are ``ragged_<function>_<key>``, or in ``var_<function>`` as ``<key>``; see `Field`.
     """
-    return {
-        f"{name}_{key}": value
-        for name, results in det.evt.results.items()
-        for key, value in results.items()
-    }
+    found: dict[str, Any] = {}
+    for key, value in det.evt.results.items():
+        *groups, name = det.fields[key].path(key)
+        group = found
+        for above in groups:
+            group = group.setdefault(above, {})
+        group[name] = value
+    return found
 
 
 def getUserEnvData(det: DetObject) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.detector.protocol import Field
+from smalldata_ana.detector.protocol import Field, stored_names
 
 TIMESTAMP = "timestamp"
 CONFIGURATION = "UserDataCfg"
@@ -31,6 +31,5 @@ def layout_of(detectors: Iterable[DetObject]) -> Layout:
     """
     layout: Layout = {TIMESTAMP: Field(np.dtype(np.int64))}
     for detector in detectors:
-        for key, field in detector.describe().items():
-            layout[f"{detector.name}/{key}"] = field
+        layout |= stored_names(detector.name, detector.fields, detector.fields)
     return layout
