@@ -6,7 +6,6 @@ hold: a dataset begins with the first event that has a value for it.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -16,11 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from smalldata_ana.detector.protocol import Field
+from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.safe_files import make_folder, replacing
+from smalldata_ana.smalldata.columns import Columns, length_of
 from smalldata_ana.smalldata.layout import TIMESTAMP
-from smalldata_ana.smalldata.writer import CHUNK_BYTES
 
 Row = dict[str, Any]
 
@@ -53,8 +52,6 @@ class EventFile:
         self.path = path
         self._batch = batch
         self._rows: list[Row] = []
-        self._written = 0
-        self._fields: dict[str, Field] = {TIMESTAMP: Field(np.dtype(np.int64))}
         with ExitStack() as stack:
             make_folder(path.parent)
             try:
@@ -62,13 +59,15 @@ class EventFile:
                 self._file = stack.enter_context(h5py.File(self._aside, "w"))
             except OSError as error:
                 raise FileError(f"cannot write {path}: {error}") from error
-            self._create(TIMESTAMP, self._fields[TIMESTAMP])
+            self._columns = Columns(self._file)
+            self._columns.add(TIMESTAMP, Field(np.dtype(np.int64)))
             self._stack = stack.pop_all()
 
     def write(self, timestamp: int, values: Mapping[str, Any]) -> None:
         """Add values to the row of an event, which begins if it is not the last one.
 
-        What a row is not given is NaN or `MISSING_INTEGER` there.
+        What a row is not given is NaN or `MISSING_INTEGER` there.  An array below a
+        name that begins with ``var_`` or ``ragged_`` may have any length.
 
         Parameters
         ----------
@@ -110,15 +109,22 @@ class EventFile:
 
     def _check(self, name: str, value: np.ndarray[Any, Any]) -> None:
         kind = value.dtype.kind
-        if kind not in _COLUMN_TYPES or not value.size:
+        any_length = length_of(name) is not Length.FIXED
+        if kind not in _COLUMN_TYPES or not (value.size or any_length):
             raise ParameterError(
                 f"{name!r} is {value.dtype} of shape {value.shape}; numbers, and "
                 "arrays of them that are not empty, can be stored"
             )
-        known = self._fields.get(name)
-        if known is None:
+        if any_length and value.ndim != 1:
+            raise ParameterError(
+                f"{name!r} has the shape {value.shape}; what may have any length is a "
+                "list of numbers"
+            )
+        if name not in self._columns.fields:
             self._begin(name, value)
-        elif known.shape != value.shape or known.dtype.kind != _COLUMN_TYPES[kind].kind:
+        known = self._columns.fields[name]
+        shape = () if any_length else value.shape
+        if known.shape != shape or known.dtype.kind != _COLUMN_TYPES[kind].kind:
             raise ParameterError(
                 f"{name!r} was {known.dtype} of shape {known.shape} in the events "
                 f"before, and is {value.dtype} of shape {value.shape} now; give it "
@@ -127,38 +133,20 @@ class EventFile:
 
     def _begin(self, name: str, value: np.ndarray[Any, Any]) -> None:
         """Create a dataset, with fill values for the rows that are written."""
+        length = length_of(name)
         images = value.dtype == np.float32 and value.ndim
         dtype = value.dtype if images else _COLUMN_TYPES[value.dtype.kind]
-        field = Field(dtype, value.shape)
+        shape = value.shape if length is Length.FIXED else ()
         try:
-            self._create(name, field)
+            self._columns.add(name, Field(dtype, shape, length=length))
         except (TypeError, ValueError) as error:
             raise ParameterError(
                 f"{name!r} cannot be stored: it is a group of the file, or below a "
                 "dataset"
             ) from error
-        self._fields[name] = field
-
-    def _create(self, name: str, field: Field) -> None:
-        row = math.prod(field.shape) * field.dtype.itemsize
-        self._file.create_dataset(
-            name,
-            shape=(self._written, *field.shape),
-            maxshape=(None, *field.shape),
-            chunks=(max(1, CHUNK_BYTES // row), *field.shape),
-            dtype=field.dtype,
-            fillvalue=field.missing().flat[0],
-        )
 
     def _flush(self) -> None:
-        end = self._written + len(self._rows)
-        for name, field in self._fields.items():
-            missing = field.missing()
-            rows = [row.get(name, missing) for row in self._rows]
-            self._file[name].resize(end, axis=0)
-            if rows:
-                self._file[name][self._written :] = np.array(rows, field.dtype)
-        self._written = end
+        self._columns.extend(self._rows)
         self._rows.clear()
 
 

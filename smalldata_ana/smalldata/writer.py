@@ -16,10 +16,8 @@ from smalldata_ana.errors import FileError
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.parameters.toml_text import plain
 from smalldata_ana.safe_files import make_folder, replacing
+from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.layout import CONFIGURATION, PARAMETERS, Layout
-
-CHUNK_BYTES = 1 << 20
-"""Size of a chunk of a dataset, about."""
 
 
 class SmallDataWriter:
@@ -43,9 +41,8 @@ class SmallDataWriter:
     def __init__(self, path: Path, layout: Layout, batch: int = 100) -> None:
         self.path = path
         self.layout = layout
-        self._rows = {name: _empty(field, batch) for name, field in layout.items()}
+        self._rows: list[Mapping[str, Any]] = []
         self._batch = batch
-        self._filled = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -56,8 +53,9 @@ class SmallDataWriter:
                 self._file = stack.enter_context(h5py.File(aside, "w"))
             except OSError as error:
                 raise FileError(f"cannot write {self.path}: {error}") from error
-            for name, field in self.layout.items():
-                self._create(name, field)
+            self._columns = Columns(self._file)
+            for path, field in self.layout.items():
+                self._columns.add(path, field)
             self._stack = stack.pop_all()
         return self
 
@@ -73,33 +71,15 @@ class SmallDataWriter:
         with self._stack:
             self._flush()
 
-    def _create(self, name: str, field: Any) -> None:
-        row = max(1, int(np.prod(field.shape)) * field.dtype.itemsize)
-        dataset = self._file.create_dataset(
-            name,
-            shape=(0, *field.shape),
-            maxshape=(None, *field.shape),
-            chunks=(max(1, CHUNK_BYTES // row), *field.shape),
-            dtype=field.dtype,
-        )
-        if field.unit:
-            dataset.attrs["units"] = field.unit
-
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row: a value for each dataset of the layout."""
-        for name, rows in self._rows.items():
-            rows[self._filled] = row[name]
-        self._filled += 1
-        if self._filled == self._batch:
+        self._rows.append(row)
+        if len(self._rows) == self._batch:
             self._flush()
 
     def _flush(self) -> None:
-        for name, rows in self._rows.items():
-            dataset = self._file[name]
-            begin = dataset.shape[0]
-            dataset.resize(begin + self._filled, axis=0)
-            dataset[begin:] = rows[: self._filled]
-        self._filled = 0
+        self._columns.extend(self._rows)
+        self._rows.clear()
 
     def write_configuration(
         self, resolved: Resolved, detectors: Iterable[DetObject]
@@ -112,10 +92,6 @@ class SmallDataWriter:
             group = self._file.create_group(f"{CONFIGURATION}/{detector.name}")
             for key, value in _configuration(detector).items():
                 group.create_dataset(key, data=value)
-
-
-def _empty(field: Any, rows: int) -> np.ndarray[Any, Any]:
-    return np.empty((rows, *field.shape), field.dtype)
 
 
 def _configuration(detector: DetObject) -> dict[str, Any]:
