@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import rotated_panels
 from image_source import Images, attached
 from traitlets import Int, TraitError
 
 from smalldata_ana.ana_funcs import DetObjectFunc, ROIFunc
+from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.errors import ParameterError
 
 SHAPE = (2, 30, 40)
@@ -224,3 +226,68 @@ def test_chains_that_cannot_work_are_refused():
 def test_a_function_without_a_detector_says_so():
     with pytest.raises(ParameterError, match="belongs to no detector yet"):
         Brightest(name="top").describe()
+
+
+def test_saturated_pixels_are_counted():
+    det, image = source(bad=0.1), frame()
+    func = ROIFunc(ROI=BOXES)
+    func.addNsat(12)
+    found = attached(func, det).process(image)
+    expected = sum(
+        np.count_nonzero(image[index][det.good[index]] >= 12)
+        for box in BOXES
+        if (index := tuple(slice(b, e) for b, e in box))
+    )
+    assert found["nsat"] == expected > 0
+    assert func.describe().keys() == found.keys()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_not_finite_do_not_count(bad):
+    det, image = source(bad=0.1), frame().copy()
+    image[0, 12, 5:9] = bad
+    result = prepared(det, ROI=BOX).process(image)
+    expected = reference(image, det.good & np.isfinite(image), [BOX])
+    for key, value in expected.items():
+        np.testing.assert_allclose(result[key], value, rtol=1e-6)
+
+
+def test_without_a_finite_pixel_the_numbers_are_missing():
+    result = prepared(source(), ROI=BOX).process(np.full(SHAPE, np.nan, "f4"))
+    assert all(np.isnan(value).all() for value in result.values())
+
+
+def test_a_rectangle_of_the_image_is_a_box_of_each_panel_that_it_touches():
+    panels = rotated_panels.detector(tilted=False)
+    shape = panels.x.shape
+    geometry = ImageGeometry.from_positions(panels, shape)
+    rows, columns = (0, geometry.shape[0]), (10, 60)
+    func = prepared(Images(shape, positions=panels), imageROI=[rows, columns])
+    image = frame(shape)
+    inside = (geometry.iy >= 10) & (geometry.iy < 60)
+    boxes = geometry.boxes(rows, columns)
+    held = np.zeros(shape, bool)
+    for box in boxes:
+        held[tuple(slice(b, e) for b, e in box)] = True
+        panel = inside[box[0][0]]
+        assert panel[box[1][0] : box[1][1]].any(axis=1).all()
+    assert not (inside & ~held).any()
+    assert [box[0][0] for box in boxes] == np.unique(np.nonzero(inside)[0]).tolist()
+    np.testing.assert_allclose(
+        func.process(image)["sum"], reference(image, held, boxes)["sum"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"imageROI": BOX}, "not a rectangle"),
+        ({"imageROI": BOXES}, "not a rectangle"),
+        ({"imageROI": [[0, 5], [0, 5]], "ROI": BOX}, "not both"),
+        ({"imageROI": [[900, 905], [0, 5]]}, "touches no panel of 'jungfrau1M'"),
+        ({"imageROI": [[0, 60], [0, 5]], "writeArea": True}, "touches 2 panels"),
+    ],
+)
+def test_rectangles_that_make_no_sense_are_refused(parameters, message):
+    with pytest.raises(ParameterError, match=message):
+        prepared(source(), **parameters)

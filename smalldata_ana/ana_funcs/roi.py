@@ -11,7 +11,8 @@ import numpy.typing as npt
 from traitlets import Bool, Float, Instance, List, TraitError, Unicode, Union, validate
 
 from smalldata_ana.ana_funcs.base import DetObjectFunc, Passed
-from smalldata_ana.ana_funcs.regions import Box, RegionTrait, boxes_within
+from smalldata_ana.ana_funcs.regions import Box, Region, RegionTrait, boxes_within
+from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import register
@@ -48,10 +49,12 @@ class ROIFunc(DetObjectFunc):
 
     Results: ``sum`` and ``max`` (in the image's unit), ``mean`` (over the good
     pixels), ``com`` (centre of mass: raw row and column, as indices of the detector
-    and not of the region; NaN where the sum is 0), and ``area``, the pixels
-    themselves (float32, NaN where not good; a single panel's axis is left out).
-    Several boxes are one region: each number is over all of them, and the centre of
-    mass is that of their rows and columns whatever their panel.
+    and not of the region; NaN where the sum is 0), ``nsat`` (the number of pixels at
+    `saturation` or above), and ``area``, the pixels themselves (float32, NaN where not
+    good; a single panel's axis is left out).  Several boxes are one region: each
+    number is over all of them, and the centre of mass is that of their rows and
+    columns whatever their panel.  Pixels that are not finite do not count; if none is
+    left, the numbers are NaN.
 
     Other functions can be chained to a region of a single box: they get its pixels.
     """
@@ -62,6 +65,16 @@ class ROIFunc(DetObjectFunc):
     ROI = RegionTrait(
         help="half-open [begin, end) by axis of the raw frame: [[r0, r1], [c0, c1]] "
         "or [[p0, p1], [r0, r1], [c0, c1]], or a list of boxes; none: all pixels"
+    )
+    imageROI = RegionTrait(
+        help="instead of ROI: [[r0, r1], [c0, c1]] in the assembled image; the region "
+        "is one box for each panel that it touches"
+    )
+    saturation = Float(
+        None,
+        allow_none=True,
+        help="store nsat, the number of pixels of this value or more [unit of the "
+        "image]",
     )
     writeArea = Bool(False, help="store the pixels; needs a single box")
     calcPars = Bool(True, help="store sum, mean, max and com")
@@ -78,12 +91,20 @@ class ROIFunc(DetObjectFunc):
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
-        if self.writeArea and len(self._given_boxes()) > 1:
+        if self.writeArea and _n_boxes(self.ROI) > 1:
             raise ParameterError("writeArea needs a region of a single box")
+        if self.imageROI is None:
+            return
+        if self.ROI is not None:
+            raise ParameterError("give ROI, in raw indices, or imageROI, not both")
+        if _n_boxes(self.imageROI) > 1 or len(self.imageROI) != len(("row", "column")):
+            raise ParameterError(
+                f"imageROI = {self.imageROI} is not a rectangle [[r0, r1], [c0, c1]]"
+            )
 
-    def _given_boxes(self) -> list[Any]:
-        several = self.ROI is not None and isinstance(self.ROI[0][0], list)
-        return self.ROI if several else [self.ROI]
+    def addNsat(self, highLim: float) -> None:
+        """Store the number of pixels of this value or more as ``nsat``."""
+        self.saturation = highLim
 
     @validate("thresADU")
     def _ordered(self, proposal: Mapping[str, Any]) -> Any:
@@ -96,14 +117,36 @@ class ROIFunc(DetObjectFunc):
         """Prepare for the images of a detector; as `DetObjectFunc.setFromDet`."""
         super().setFromDet(det)
         good = self._good_of(det)
-        boxes = boxes_within(self.ROI, det.shape, det.name)
+        boxes = boxes_within(self._region(det), det.shape, det.name)
+        if self.writeArea and len(boxes) > 1:
+            raise ParameterError(
+                f"writeArea needs a single box, and imageROI = {self.imageROI} touches "
+                f"{len(boxes)} panels of {det.name!r}"
+            )
         self._windows = [_Window.of(box, good) for box in boxes]
         self._n_good = sum(window.n_good for window in self._windows)
         if not self._n_good:
             raise ParameterError(
-                f"no pixel of ROI = {self.ROI} of {det.name!r} is good; all are masked"
+                f"no pixel of ROI = {self.ROI or self.imageROI} of {det.name!r} is "
+                "good; all are masked"
             )
         self._limits = _limits(self.thresADU)
+
+    def _region(self, det: ImageSource) -> Region | None:
+        if self.imageROI is None:
+            region: Region | None = self.ROI
+            return region
+        geometry = det.shared(
+            "image geometry",
+            lambda: ImageGeometry.from_positions(det.positions, det.shape),
+        )
+        boxes = geometry.boxes(*self.imageROI)
+        if not boxes:
+            raise ParameterError(
+                f"imageROI = {self.imageROI} touches no panel of {det.name!r}, whose "
+                f"image is {geometry.shape}"
+            )
+        return boxes
 
     def _good_of(self, det: ImageSource) -> npt.NDArray[np.bool_]:
         if self.userMask is None:
@@ -175,10 +218,10 @@ class ROIFunc(DetObjectFunc):
         ParameterError
             if the region has several boxes; else as `DetObjectFunc.addFunc`
         """
-        if len(self._given_boxes()) > 1:
+        if _n_boxes(self.ROI) > 1 or self.imageROI is not None:
             raise ParameterError(
-                f"{self.name!r} has several boxes, so {func.name!r} cannot be chained "
-                "to it; make an entry for each box"
+                f"{self.name!r} has several boxes, or may have, so {func.name!r} "
+                "cannot be chained to it; make an entry for each box"
             )
         super().addFunc(func)
 
@@ -190,14 +233,23 @@ class ROIFunc(DetObjectFunc):
             axes = min(2, self._windows[0].good.ndim)
             fields |= {key: Field(_NUMBER, (), unit) for key in ("sum", "mean", "max")}
             fields["com"] = Field(_NUMBER, (axes,), "pixel")
+        if self.saturation is not None:
+            fields["nsat"] = Field(np.dtype(np.int64))
         if self.writeArea:
             fields["area"] = Field(np.dtype(np.float32), self.shape, unit)
         return fields | self.describe_chained()
 
     def process(self, data: Array) -> dict[str, Any]:
         """Compute the results of one image; as `DetObjectFunc.process`."""
-        parts = [self._pixels(data[w.slices], w) for w in self._windows]
+        windows = self._windows
+        cuts = [data[window.slices] for window in windows]
+        parts = [self._pixels(*pair) for pair in zip(cuts, windows, strict=True)]
         results: dict[str, Any] = self._numbers(parts) if self.calcPars else {}
+        if self.saturation is not None:
+            results["nsat"] = sum(
+                np.count_nonzero(window.good & (cut >= self.saturation))
+                for cut, window in zip(cuts, windows, strict=True)
+            )
         image = parts[0].reshape(self.shape)
         if self.writeArea:
             area = np.where(self.good, image, np.nan)
@@ -215,19 +267,42 @@ class ROIFunc(DetObjectFunc):
         return np.where(counts, data, data.dtype.type(0))
 
     def _numbers(self, parts: list[Array]) -> dict[str, Any]:
-        total = 0.0
-        moments = np.zeros(min(2, parts[0].ndim))
-        maximum = -np.inf
-        for pixels, window in zip(parts, self._windows, strict=True):
-            profiles = _profiles(pixels)
-            total += float(profiles[-1].sum())
-            for axis, profile in enumerate(profiles):
-                begin = window.slices[axis - len(profiles)].start
-                moments[axis] += profile @ np.arange(begin, begin + profile.size)
-            maximum = max(maximum, _maximum(pixels, window))
-        com = moments / total if total else np.full_like(moments, np.nan)
-        mean = total / self._n_good
-        return {"sum": total, "mean": mean, "max": maximum, "com": com}
+        windows = self._windows
+        # What is not finite shows in the sum.
+        with np.errstate(invalid="ignore"):
+            results = _numbers(parts, windows, self._n_good)
+        if np.isfinite(results["sum"]):
+            return results
+        finite = [np.isfinite(pixels) for pixels in parts]
+        windows = [
+            _Window(w.slices, use := w.good & f, int(np.count_nonzero(use)))
+            for w, f in zip(windows, finite, strict=True)
+        ]
+        parts = [
+            np.where(f, p, p.dtype.type(0)) for p, f in zip(parts, finite, strict=True)
+        ]
+        return _numbers(parts, windows, sum(window.n_good for window in windows))
+
+
+def _numbers(parts: list[Array], windows: list[_Window], n_good: int) -> dict[str, Any]:
+    total = 0.0 if n_good else np.nan
+    moments = np.zeros(min(2, parts[0].ndim))
+    maximum = -np.inf if n_good else np.nan
+    for pixels, window in zip(parts, windows, strict=True):
+        profiles = _profiles(pixels)
+        total += float(profiles[-1].sum())
+        for axis, profile in enumerate(profiles):
+            begin = window.slices[axis - len(profiles)].start
+            moments[axis] += profile @ np.arange(begin, begin + profile.size)
+        maximum = max(maximum, _maximum(pixels, window))
+    com = moments / total if total else np.full_like(moments, np.nan)
+    mean = total / n_good if n_good else np.nan
+    return {"sum": total, "mean": mean, "max": maximum, "com": com}
+
+
+def _n_boxes(region: Region | None) -> int:
+    several = region is not None and isinstance(region[0][0], list)
+    return len(region) if region is not None and several else 1
 
 
 def _limits(threshold: float | list[float] | None) -> tuple[float, float] | None:

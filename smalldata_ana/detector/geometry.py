@@ -242,6 +242,31 @@ class ImageGeometry:
             raise ParameterError(f"no pixel {index} in frames of {shape}")
         return int(self.ix[index]), int(self.iy[index])
 
+    def boxes(
+        self, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> list[list[list[int]]]:
+        """Return the boxes of a raw frame that a rectangle of the image touches.
+
+        Parameters
+        ----------
+        rows, columns : half-open [begin, end) in the image
+
+        Returns
+        -------
+        For each touched panel one box ``[[p, p + 1], [r0, r1], [c0, c1]]``, or
+        ``[[r0, r1], [c0, c1]]`` for a detector without panels: the smallest that holds
+        all its pixels in the rectangle.  On a panel that is turned by other than
+        quarters, the box holds pixels outside of the rectangle, too.
+        """
+        inside = (self.ix >= rows[0]) & (self.ix < rows[1])
+        inside &= (self.iy >= columns[0]) & (self.iy < columns[1])
+        panels = inside.reshape(-1, *inside.shape[-2:])
+        boxes = []
+        for number in np.flatnonzero(panels.any(axis=(1, 2))).tolist():
+            box = [_reach(panels[number].any(axis=axis)) for axis in (1, 0)]
+            boxes.append([[number, number + 1], *box] if inside.ndim > 2 else box)
+        return boxes
+
     def to_image(
         self, panel: npt.ArrayLike, row: npt.ArrayLike, column: npt.ArrayLike
     ) -> tuple[Floats, Floats]:
@@ -357,6 +382,12 @@ class ImageGeometry:
             return self.panels
         x, y = self._in_space(self.ix, self.iy)
         return panel_grids(PixelPositions(x, y, np.zeros_like(x), self._frame[2]))
+
+
+def _reach(touched: Mask) -> list[int]:
+    """Return begin and end of the indices between the first and last that is True."""
+    first, *_, last = np.flatnonzero(touched)[[0, -1]].tolist()
+    return [first, last + 1]
 
 
 def _straight_panels(positions: PixelPositions) -> tuple[PanelGrid, ...]:
