@@ -176,7 +176,7 @@ class TestEnvironmentData:
             "other/temp1": temperature,
         }
         run = run_with(tmp_path, scalars=scalars)
-        det = DetObject("epix", run)
+        det = DetObject("epix", run, common_mode=-1)
         assert getUserEnvData(det) == {}
         for n in (1, 2):
             det.getData(Event(run, n))
@@ -185,6 +185,19 @@ class TestEnvironmentData:
             np.testing.assert_array_equal(found["temp0"], temperature[n])
             assert found["humidity"] == n
             assert found["humidity"].dtype == np.int64
+        run.close()
+
+    def test_epics_values_stand_in_for_scalars_of_the_detector(self, tmp_path):
+        scalars = {
+            "epics/epix_temp0": np.arange(EVENTS, dtype=float),
+            "epics/epix_temp1": np.full(EVENTS, 7.0),
+            "epix/temp1": np.full(EVENTS, 8.0),
+            "epics/other_humidity": np.zeros(EVENTS),
+        }
+        run = run_with(tmp_path, scalars=scalars)
+        det = DetObject("epix", run, common_mode=-1)
+        det.getData(Event(run, 2))
+        assert getUserEnvData(det) == {"temp0": 2.0, "temp1": 8.0}
         run.close()
 
     def test_a_kind_without_has_none(self, run):

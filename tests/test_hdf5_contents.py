@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from smalldata_ana.detector.nominal_geometry import flat_positions
 from smalldata_ana.errors import FileError, RunNotFound
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
@@ -41,6 +42,30 @@ def damage(path: Path, change: Callable[[h5py.File], object]) -> None:
     write_run(path, **PARTS)
     with h5py.File(path, "a") as file:
         change(file)
+
+
+def test_positions_of_plain_files_are_all_there_is(path: Path) -> None:
+    write_run(path, **PARTS, positions={"camera": flat_positions((3, 7), 5.0)})
+    with h5py.File(path, "a") as file:
+        del file["geometry/camera"].attrs["note"]
+        del file["geometry/camera"].attrs["origin"]
+    run = Hdf5Run(path)
+    positions = run.pixel_positions("camera")
+    run.close()
+    assert positions is not None
+    assert (positions.extent, positions.note) == (None, "")
+    assert positions.origin == str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("extent_x", (0.0, 1.0)), ("mean_z", (0.0, 1.0))]
+)
+def test_extent_in_part(path: Path, name: str, value: tuple[float, float]) -> None:
+    write_run(path, **PARTS, positions={"camera": flat_positions((3, 7), 5.0)})
+    with h5py.File(path, "a") as file:
+        file["geometry/camera"].attrs[name] = value
+    with pytest.raises(FileError, match=f"/geometry/camera has {name}; how far"):
+        Hdf5Run(path)
 
 
 @pytest.mark.parametrize(

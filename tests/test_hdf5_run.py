@@ -21,7 +21,7 @@ from smalldata_ana.errors import (
     ParameterError,
     SmallDataError,
 )
-from smalldata_ana.sources.base import PixelPositions, Run
+from smalldata_ana.sources.base import Extent, PixelPositions, Run
 from smalldata_ana.sources.hdf5_run import CODES, Hdf5Run, write_run
 
 EVENTS = 6
@@ -29,6 +29,7 @@ RNG = np.random.default_rng(1)
 TILES = RNG.integers(0, 2**14, (EVENTS, 2, 4, 5), dtype=np.uint16)
 CAMERA = RNG.normal(size=(EVENTS, 3, 7)).astype(np.float32)
 MISSING = np.array([False, True, False, False, False, True])
+EXTENT = Extent((0.0, 9.0), (-1.0, 20.0), 0.5)
 SQUARE = PixelPositions(np.ones((2, 2)), np.ones((2, 2)), np.ones((2, 2)), 75.0)
 STAMPS = (np.arange(EVENTS, dtype=np.uint64) + 5) << np.uint64(32)
 
@@ -66,7 +67,11 @@ def full(path: Path) -> Hdf5Run:
             event_codes=np.eye(EVENTS, 200, dtype=np.int8),
             dettypes={"tiles": "jungfrau"},
             missing={"camera": MISSING},
-            positions={"camera": PixelPositions(x, y, x * 0, 75.0, "drawing 12")},
+            positions={
+                "camera": PixelPositions(
+                    x, y, x * 0, 75.0, "drawing 12", EXTENT, "as drawn"
+                )
+            },
             constants={
                 "tiles": {"pedestals": np.ones((3, 2, 4, 5)), "geometry": "# text"}
             },
@@ -154,6 +159,7 @@ def test_constants_and_geometry(full: Hdf5Run) -> None:
     positions = full.pixel_positions("camera")
     assert positions is not None
     assert (positions.pixel_size, positions.origin) == (75.0, "drawing 12")
+    assert (positions.extent, positions.note) == (EXTENT, "as drawn")
     np.testing.assert_array_equal(positions.x[:, 0], [0, 1, 2])
     np.testing.assert_array_equal(positions.y[0], np.arange(7))
     assert full.pixel_positions("tiles") is None

@@ -308,10 +308,27 @@ def test_file_that_is_not_there(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_is_no_mask_is_not_written(tmp_path, name):
-    with pytest.raises(ParameterError, match=r"a mask is bool.*uint8 of \(4, 5\)"):
-        WRITERS[name](tmp_path / "m", np.ones((4, 5), np.uint8))
+@pytest.mark.parametrize(
+    ("mask", "says"),
+    [
+        (np.ones((4, 5)), r"0 and 1.*float64 of \(4, 5\)"),
+        (np.ones(5, bool), r"2 or 3 dimensions; this one is bool of \(5,\)"),
+        (np.full((4, 5), 3, np.uint8), "has the value 3"),
+        (np.full((4, 5), -1, np.int16), "has the value -1"),
+    ],
+)
+def test_what_is_no_mask_is_not_written(tmp_path, name, mask, says):
+    with pytest.raises(ParameterError, match=says):
+        WRITERS[name](tmp_path / "m", mask)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u8", "i8"])
+def test_masks_of_numbers_have_1_for_good(tmp_path, name, dtype):
+    good = np.eye(4, 5, dtype=bool)
+    WRITERS[name](tmp_path / "m.x", good.astype(dtype))
+    np.testing.assert_array_equal(READERS[name](tmp_path / "m.x", (4, 5)), good)
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -396,4 +413,4 @@ def test_mask_of_another_detector():
     with pytest.raises(ParameterError, match=r"\(2, 8, 6\).*frames of \(1, 8, 6\)"):
         image_from_raw(np.ones((2, 8, 6), bool), geometry)
     with pytest.raises(ParameterError, match="a mask is bool"):
-        raw_from_image(np.ones((8, 6), np.uint8), geometry)
+        raw_from_image(np.ones(geometry.shape), geometry)

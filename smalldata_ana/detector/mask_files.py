@@ -30,7 +30,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector.image_masks import checked_mask
+from smalldata_ana.detector.image_masks import MaskLike, checked_mask
 from smalldata_ana.detector.kind_model import Kind
 from smalldata_ana.detector.kinds import GENERIC
 from smalldata_ana.errors import FileError, ParameterError, listing
@@ -89,7 +89,7 @@ def read_text(path: FilePath, shape: Shape, kind: Kind = GENERIC) -> Mask:
     return _from_lines(_of_digits(path, values, good=1), shape, kind)
 
 
-def write_text(path: FilePath, good: Mask, kind: Kind = GENERIC) -> None:
+def write_text(path: FilePath, good: MaskLike, kind: Kind = GENERIC) -> None:
     """Write a mask as a text file of psana, with 1 = good.
 
     A calibration directory of LCLS-I has it as
@@ -98,7 +98,7 @@ def write_text(path: FilePath, good: Mask, kind: Kind = GENERIC) -> None:
     Parameters
     ----------
     path : the file; one that is there is replaced
-    good : bool, shape of a frame
+    good : bool, or 0 and 1 with 1 = good, shape of a frame
     kind : the kind of the detector, on which the layout of the file depends
 
     Raises
@@ -167,13 +167,13 @@ def read_npy(path: FilePath, shape: Shape, *, good: Literal[0, 1]) -> Mask:
     return _of_digits(path, values, good)
 
 
-def write_npy(path: FilePath, mask: Mask, *, good: Literal[0, 1] = 1) -> None:
+def write_npy(path: FilePath, mask: MaskLike, *, good: Literal[0, 1] = 1) -> None:
     """Write a mask as a ``.npy`` file of uint8.
 
     Parameters
     ----------
     path : the file; one that is there is replaced
-    mask : bool, True = good
+    mask : bool, True = good; or 0 and 1, 1 = good, whatever the file is to have
     good : what a good pixel is in the file
 
     Raises
@@ -228,13 +228,13 @@ def read_nexus(path: FilePath, shape: Shape, name: str | None = None) -> Mask:
         return good
 
 
-def write_nexus(path: FilePath, good: Mask, detector: str) -> None:
+def write_nexus(path: FilePath, good: MaskLike, detector: str) -> None:
     """Write a mask as a NeXus file (HDF5), with the bit of a user's mask.
 
     Parameters
     ----------
     path : the file; one that is there is replaced
-    good : bool, True = good
+    good : bool, True = good; or 0 and 1, 1 = good
     detector : its name: the mask is ``/entry/instrument/<detector>/pixel_mask``
 
     Raises
@@ -317,13 +317,13 @@ def read_edf(path: FilePath, shape: Shape) -> Mask:
     return good
 
 
-def write_edf(path: FilePath, good: Mask) -> None:
+def write_edf(path: FilePath, good: MaskLike) -> None:
     """Write a mask on an image as an ``.edf`` file for pyFAI and silx: 1 = masked.
 
     Parameters
     ----------
     path : the file; one that is there is replaced
-    good : bool, shape of the image, True = good
+    good : bool, shape of the image, True = good; or 0 and 1, 1 = good
 
     Raises
     ------
@@ -334,12 +334,13 @@ def write_edf(path: FilePath, good: Mask) -> None:
     """
     import fabio.edfimage
 
-    if checked_mask(good).ndim != 2:
+    mask = checked_mask(good)
+    if mask.ndim != 2:
         raise ParameterError(
-            f"an edf file holds the mask of an image, and this one is {good.shape}; "
+            f"an edf file holds the mask of an image, and this one is {mask.shape}; "
             "bring it there with image_from_raw"
         )
-    masked = (~good).astype(np.uint8)
+    masked = (~mask).astype(np.uint8)
     image = fabio.edfimage.EdfImage(data=masked, header={_MASKED_VALUE: _NONZERO})
     with replacing(path) as aside:
         image.write(os.fspath(aside))

@@ -36,6 +36,17 @@ from smalldata_ana.sources.base import Run
 Mask = npt.NDArray[np.bool_]
 Shape = tuple[int, ...]
 
+REASONS = (
+    "calib",
+    "status",
+    "edges",
+    "central",
+    "unbond",
+    "unbondnbrs",
+    "unbondnbrs8",
+)
+"""The reasons by name; see the top of this module."""
+
 GEOMETRIC = ("unbond", "unbondnbrs", "status", "edges", "central")
 """Reasons of the specification's ``mask``; its ``cmask`` has ``calib`` as well."""
 

@@ -67,7 +67,8 @@ def getUserEnvData(det: DetObject) -> dict[str, Any]:
     """Return what the run knows of a detector's environment at its last event.
 
     These are the numbers that the kind of detector stores with its frames, e.g.
-    temperatures and humidity of an epix100, as far as the run has them; small-data
+    temperatures and humidity of an epix100, as far as the run has them: as scalars
+    ``<detector>/<name>``, or as EPICS values ``epics/<detector>_<name>``.  Small-data
     files have them in the group ``<detector>_env``.
 
     Parameters
@@ -82,12 +83,19 @@ def getUserEnvData(det: DetObject) -> dict[str, Any]:
     event = det.evt.event
     if event is None:
         return {}
-    names = {key: f"{det.detname}/{key}" for key in det.calibration.kind.env_values}
-    return {
-        key: _value(det.run, det.run.scalars[name], event.number)
-        for key, name in names.items()
-        if name in det.run.scalars
-    }
+    found = {}
+    for key in det.calibration.kind.env_values:
+        info = _environment_scalar(det.run, det.detname, key)
+        if info is not None:
+            found[key] = _value(det.run, info, event.number)
+    return found
+
+
+def _environment_scalar(run: Run, detector: str, key: str) -> ScalarInfo | None:
+    for name in (f"{detector}/{key}", f"epics/{detector}_{key}"):
+        if name in run.scalars:
+            return run.scalars[name]
+    return None
 
 
 def _value(run: Run, info: ScalarInfo, event: int) -> Array:

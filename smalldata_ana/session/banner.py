@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.nominal_geometry import positions_of
+from smalldata_ana.errors import GeometryError
 from smalldata_ana.places import Places, at_slac
 from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants_store import ConstantsStore, Record
@@ -39,7 +42,9 @@ def _detectors(run: Run, where: Places) -> Iterator[str]:
     store = ConstantsStore(where.calib)
     for name, info in run.detectors.items():
         valid = store.valid(name, run.number)
-        yield f"  {name:<{width}}  {_described(info)}; {_constants(valid)}"
+        note = "" if "geometry" in valid else _geometry_note(run, info)
+        remarks = [_described(info), _constants(valid), *([note] if note else [])]
+        yield f"  {name:<{width}}  {'; '.join(remarks)}"
     if not run.detectors:
         yield "  no area detectors"
 
@@ -48,6 +53,17 @@ def _described(info: DetectorInfo) -> str:
     shape = " x ".join(map(str, info.shape))
     remark = ", of a type that is not known: taken as it is" if info.generic else ""
     return f"{info.dettype or 'unnamed type'}, {shape} {info.dtype}{remark}"
+
+
+def _geometry_note(run: Run, info: DetectorInfo) -> str:
+    """Return what users must know of the geometry, where it is not a constant."""
+    try:
+        positions = positions_of(run, info.name)
+    except GeometryError as error:
+        return str(error)
+    if positions is None:
+        return ImageGeometry.from_positions(None, info.shape).note
+    return positions.note
 
 
 def _constants(valid: Mapping[str, Record]) -> str:

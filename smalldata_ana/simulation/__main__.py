@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     option("--distance", type=float, default=setup.distance, help="[%(default)s mm]")
     option(
         "--center", nargs=2, type=float, default=setup.center, metavar=("X", "Y"),
-        help="of the beam, psana frame [um] %(default)s",
+        help="of the beam, psana frame, from the middle of a detector [um] %(default)s",
     )  # fmt: skip
     option(
         "--tilt", nargs=2, type=float, default=setup.tilt, metavar=("TX", "TY"),

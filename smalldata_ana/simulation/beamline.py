@@ -6,7 +6,7 @@ All of it is in the run's first stream.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,24 @@ _PVS = {
     "sam_x": "XPP:USR:MMS:01.RBV",
     "shutter": "XPP:LAS:SHT",
 }
+_ENVIRONMENT = {
+    "temp0": 24.0,
+    "temp1": 22.0,
+    "temp2": 22.5,
+    "temp3": 23.0,
+    "humidity": 12.0,
+    "AnalogI": 1.6,
+    "DigitalI": 0.9,
+    "GuardI": 0.02,
+    "BiasI": 0.4,
+    "AnalogV": 5.1,
+    "DigitalV": 4.9,
+    "AnalogTemp": 31.0,
+    "DigitalTemp": 33.0,
+}
+"""What sensors at a detector say in the first step, by `Kind.env_values`."""
+_DRIFT = 0.002
+"""By which part of it they grow from step to step."""
 _FLOAT = (np.float64, 0)
 _ENCODER_COUNTS = 1e15
 _ENCODER_SCALE = 1000
@@ -56,13 +74,13 @@ class Step:
     number : from 0
     lxt : laser delay [s]
     document : what the data acquisition notes of the step
-    gain : gain stage that the pixels are held in, or None if they switch
+    held : which of their settings the detectors are held in, or None if pixels switch
     """
 
     number: int
     lxt: float
     document: Mapping[str, Any]
-    gain: int | None = None
+    held: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +137,26 @@ class Beamline:
     stream : where they are written
     energy : photon energy [keV]
     pulse_energy : mean pulse energy [mJ]
+    environment : names of what is measured at each detector (`Kind.env_values`), which
+        become EPICS values ``<detector>_<name>``
     """
 
-    def __init__(self, stream: XtcStream, energy: float, pulse_energy: float) -> None:
+    def __init__(
+        self,
+        stream: XtcStream,
+        energy: float,
+        pulse_energy: float,
+        environment: Mapping[str, Sequence[str]],
+    ) -> None:
         self._energy, self._millijoules = energy, pulse_energy
+        self._environment = {
+            f"{detector}_{name}": _ENVIRONMENT[name]
+            for detector, names in environment.items()
+            for name in names
+        }
+        self._pvs = _PVS | {
+            name: f"XPP:{name.upper().replace('_', ':')}" for name in self._environment
+        }
         self._stream = stream
         raw = self._raw
         self._timing = raw(
@@ -161,11 +195,16 @@ class Beamline:
         self._spectrum = raw("feespec", "feespec", (1, 0, 0), {"hproj": (np.int32, 1)})
         self._epics = raw(
             "epics", "epics", (2, 0, 0),
-            {"lxt_vitara": _FLOAT, "sam_x": _FLOAT, "shutter": (str, 1)},
+            {
+                "lxt_vitara": _FLOAT,
+                "sam_x": _FLOAT,
+                "shutter": (str, 1),
+                **dict.fromkeys(self._environment, _FLOAT),
+            },
         )  # fmt: skip
         self._epicsinfo = stream.declare(
             "epicsinfo", "epicsinfo", "epics-sim", "epicsinfo", (1, 0, 0),
-            dict.fromkeys(("keys", *_PVS), (str, 1)),
+            dict.fromkeys(("keys", *self._pvs), (str, 1)),
         )  # fmt: skip
         self._scan = raw(
             "scan", "scan", (2, 0, 0),
@@ -181,7 +220,7 @@ class Beamline:
 
     def configuration(self) -> Values:
         """Return what stays for the whole run: the names behind the EPICS values."""
-        return {self._epicsinfo: {"keys": "epicsname", **_PVS}}
+        return {self._epicsinfo: {"keys": "epicsname", **self._pvs}}
 
     def step(self, step: Step) -> Values:
         """Return what a step begins with."""
@@ -200,6 +239,10 @@ class Beamline:
                 "lxt_vitara": step.lxt,
                 "sam_x": 1.0 + 0.5 * step.number,
                 "shutter": "OPEN" if laser_used else "CLOSED",
+                **{
+                    name: first * (1 + _DRIFT * step.number)
+                    for name, first in self._environment.items()
+                },
             }
         }
 

@@ -12,11 +12,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector import kinds
 from smalldata_ana.errors import DetectorNotFound, unknown
 from smalldata_ana.simulation.xtc2 import Fields, Key, XtcStream
 
 Array = npt.NDArray[Any]
 Pattern = Literal["scattering", "photons", "edge"]
+Offsets = Literal["none", "lines", "panels"]
 
 TOP = 0x3FFF
 """The largest number of a pixel with 14 bits."""
@@ -53,6 +55,20 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What the pixels are set to in one step of a dark run.
+
+    Attributes
+    ----------
+    stage : the gain stage that they are in
+    values : of the configuration block
+    """
+
+    stage: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kind:
     """One kind of detector.
 
@@ -68,10 +84,14 @@ class Kind:
     image : field that holds the raw numbers
     leading : True if that field has an axis of length 1 before rows and columns
     fields : further fields and their (fixed) values
-    config : a block that is written once, in the first datagram
+    config : a block that is written in the first datagram, and again where the steps
+        of a dark run change it
+    settings : what the steps of a dark run set in turn; empty: the stages of `auto`
     geometry : name in `smalldata_ana.simulation.geometry`, or None if there is none
-    calibrated : True if there are constants in ADU/keV for it
+    gain_unit : of its gain constants, ADU/keV, or 1 where they are relative to
+        `Stage.gain`; empty for a camera, which has none
     pattern : what it sees
+    offsets : what has an offset of its own in each shot: rows and columns, or panels
     """
 
     dettype: str
@@ -85,14 +105,21 @@ class Kind:
     leading: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     config: Block | None = None
+    settings: tuple[Setting, ...] = ()
     geometry: str | None = None
-    calibrated: bool = True
+    gain_unit: str = "ADU/keV"
     pattern: Pattern = "scattering"
+    offsets: Offsets = "none"
 
     @property
     def frame(self) -> tuple[int, int, int]:
         """Shape of a frame, always with an axis of panels."""
         return (max(self.panels, 1), *self.shape)
+
+    def setting(self, step: int) -> Setting:
+        """Return what a step of a dark run sets."""
+        settings = self.settings or tuple(map(Setting, self.auto))
+        return settings[step % len(settings)]
 
     @property
     def constants(self) -> tuple[int, ...]:
@@ -100,6 +127,11 @@ class Kind:
         stages = (len(self.stages),) if len(self.stages) > 1 else ()
         panels = (self.panels,) if self.panels else ()
         return stages + panels + self.shape
+
+    @property
+    def known(self) -> kinds.Kind:
+        """What the package knows of the kind."""
+        return kinds.kind_of(self.dettype, self.frame)
 
     @property
     def pixels(self) -> int:
@@ -143,7 +175,6 @@ _EPIX10KA_MODES: Mapping[str, tuple[int, int, tuple[int, ...]]] = {
 
 
 def _epix10ka(panels: int, geometry: str, mode: str = "AML") -> Kind:
-    trim, bits, auto = _EPIX10KA_MODES[mode]
     switched = 1 << 14
     return Kind(
         dettype="epix10ka",
@@ -160,31 +191,37 @@ def _epix10ka(panels: int, geometry: str, mode: str = "AML") -> Kind:
             Stage(3400, 100, 0.164, 6.0, switched),
             Stage(3500, 100, 0.164, 6.0, switched),
         ),
-        auto=auto,
+        auto=_EPIX10KA_MODES[mode][2],
         fields={"aux": np.zeros((4, 384), np.uint16)},
-        config=Block(
-            "config",
-            (2, 0, 0),
-            {
-                "asicPixelConfig": np.full((4, 176, 192), bits, np.uint8),
-                "trbit": np.full(4, trim, np.uint8),
-            },
+        config=Block("config", (2, 0, 0), _epix10ka_bits(mode)),
+        settings=tuple(
+            Setting(auto[0], _epix10ka_bits(name))
+            for name, (_, _, auto) in _EPIX10KA_MODES.items()
         ),
         geometry=geometry,
     )
 
 
-def _unknown_to_psana(
-    dettype: str, panels: int, shape: tuple[int, int], pixel: float, image: str
-) -> Kind:
+def _epix10ka_bits(mode: str) -> Mapping[str, Array]:
+    trim, bits, _ = _EPIX10KA_MODES[mode]
+    return {
+        "asicPixelConfig": np.full((4, 176, 192), bits, np.uint8),
+        "trbit": np.full(4, trim, np.uint8),
+    }
+
+
+# psana does not know the version
+def _cspad(panels: int, geometry: str) -> Kind:
     return Kind(
-        dettype=dettype,
+        dettype="cspad",
         version=(9, 0, 0),
         panels=panels,
-        shape=shape,
-        pixel=pixel,
+        shape=(185, 388),
+        pixel=109.92,
         stages=(Stage(1000, 20, 3.5, 4.0),),
-        image=image,
+        geometry=geometry,
+        gain_unit="1",
+        offsets="panels",
     )
 
 
@@ -209,6 +246,7 @@ KINDS: Mapping[str, Kind] = {
         fields={"aux": np.zeros((4, 768), np.uint16)},
         geometry="epix100a",
         pattern="photons",
+        offsets="lines",
     ),
     "opal": Kind(
         dettype="opal",
@@ -218,12 +256,20 @@ KINDS: Mapping[str, Kind] = {
         pixel=5.5,
         stages=(Stage(100, 3, 1.0, 3.0),),
         image="image",
-        calibrated=False,
+        gain_unit="",
         pattern="edge",
     ),
-    "cspad": _unknown_to_psana("cspad", 32, (185, 388), 109.92, "raw"),
-    "cspad140k": _unknown_to_psana("cspad", 2, (185, 388), 109.92, "raw"),
-    "rayonix": _unknown_to_psana("rayonix", 0, (960, 960), 177.0, "image"),
+    "cspad": _cspad(32, "cspad"),
+    "cspad140k": _cspad(2, "cspad2x2"),
+    "rayonix": Kind(
+        dettype="rayonix",
+        version=(9, 0, 0),
+        panels=0,
+        shape=(960, 960),
+        pixel=170_000 / 960,
+        stages=(Stage(1000, 20, 3.5, 4.0),),
+        image="image",
+    ),
 }
 """The kinds by name; a detector is called like its kind unless it is given a name."""
 
@@ -253,6 +299,17 @@ class Declared:
         """Return what stays for the whole run."""
         block = self.kind.config
         return dict.fromkeys(self.configs.values(), block.values if block else {})
+
+    def step(self, held: int | None) -> dict[Key, Mapping[str, Any]]:
+        """Return what a step changes of it.
+
+        Parameters
+        ----------
+        held : number of the step in a dark run, or None
+        """
+        if held is None:
+            return {}
+        return dict.fromkeys(self.configs.values(), self.kind.setting(held).values)
 
     def values(self, frame: Array) -> dict[Key, Mapping[str, Any]]:
         """Return the data of one event.

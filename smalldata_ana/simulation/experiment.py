@@ -25,7 +25,7 @@ from smalldata_ana.simulation.physics import Ring, Setup
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
 from smalldata_ana.simulation.run_writer import Progress, SimulatedRun, make_run
 
-VERSION = 1
+VERSION = 2
 """Of what is made: raise it with every change, and everybody's copy is made anew."""
 
 LAB6 = 4.156826

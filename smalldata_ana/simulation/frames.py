@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector import nominal_geometry
+from smalldata_ana.detector import masks, nominal_geometry
 from smalldata_ana.simulation import geometry, physics
 from smalldata_ana.simulation.beamline import Shot
 from smalldata_ana.simulation.detectors import TOP, Kind
@@ -22,6 +22,8 @@ Image = npt.NDArray[np.float32]
 _RMS_HIGH, _RMS_LOW, _AVERAGE_HIGH = 1, 2, 16
 _GAIN_SPREAD = 0.02
 _NOISY = 10.0
+_PANEL_OFFSET = 6.0
+"""Standard deviation over the shots [ADU]."""
 _HOT = 60.0
 """What a hot pixel shows too much [keV]."""
 
@@ -59,7 +61,14 @@ class Sample:
 
 
 class Signal(Protocol):
-    """What a detector sees of a shot, before its electronics."""
+    """What a detector sees of a shot, before its electronics.
+
+    Attributes
+    ----------
+    truth : what is known of all shots
+    """
+
+    truth: Mapping[str, Array]
 
     def __call__(
         self, shot: Shot, rng: np.random.Generator
@@ -71,10 +80,16 @@ class Signal(Protocol):
 
 
 class Scattering:
-    """Rings and background on a detector far from the sample, photon by photon."""
+    """Rings and background on a detector far from the sample, photon by photon.
+
+    The centre of the setup is taken from the middle of the pixels.
+    """
 
     def __init__(self, kind: Kind, setup: Setup, sample: Sample) -> None:
         x, y, z = geometry.positions(kind)
+        center = setup.center[0] + x.mean(), setup.center[1] + y.mean()
+        setup = replace(setup, center=center)
+        self.truth = {"center": np.array(center)}
         self._still = np.empty(kind.frame)
         self._moving = np.zeros(kind.frame)
         self._sample, self._energy = sample, setup.energy
@@ -112,6 +127,7 @@ class Photons:
 
     def __init__(self, kind: Kind, setup: Setup, sample: Sample) -> None:
         self._shape, self._energy = kind.shape, setup.energy
+        self.truth: Mapping[str, Array] = {}
 
     def __call__(
         self, shot: Shot, rng: np.random.Generator
@@ -140,6 +156,7 @@ class TimingEdge:
         )
         profile = np.exp(-0.5 * (rows[:, None] ** 2 + columns**2))
         self._profile = np.float32(self.light) * profile[np.newaxis]
+        self.truth: Mapping[str, Array] = {}
 
     def __call__(
         self, shot: Shot, rng: np.random.Generator
@@ -190,7 +207,8 @@ class Detector:
 
     def __post_init__(self) -> None:
         self._dark_offset = np.where(self.defects.hot, np.float32(_HOT), np.float32(0))
-        self._alive = ~self.defects.dead
+        bonded = masks.unbonded(self.kind.known, self.kind.frame)
+        self._lit = bonded & ~self.defects.dead
 
     @classmethod
     def make(
@@ -206,12 +224,15 @@ class Detector:
         """
         rng = np.random.default_rng(seed)
         defects = physics.draw_defects(rng, kind.frame)
+        # hot is the sensor, noise is the readout
+        bonded = masks.unbonded(kind.known, kind.frame)
+        defects = replace(defects, hot=defects.hot & bonded)
         shape = (len(kind.stages), *kind.frame)
         pedestals, noise, gains = (np.empty(shape, np.float32) for _ in range(3))
         for number, stage in enumerate(kind.stages):
             pedestals[number] = stage.pedestal + stage.spread * _normal(rng, kind.frame)
             noise[number] = stage.noise * (1 + 0.1 * _normal(rng, kind.frame))
-            spread = _GAIN_SPREAD if kind.calibrated else 0.0
+            spread = _GAIN_SPREAD if kind.gain_unit else 0.0
             gains[number] = stage.gain * (1 + spread * _normal(rng, kind.frame))
         noise[:, defects.noisy] *= _NOISY
         noise[:, defects.dead] = 0.5
@@ -228,22 +249,38 @@ class Detector:
         uint16, ``(panels, rows, columns)``, and what is known about it
         """
         energy, truth = self._signal(shot, rng)
-        energy = np.where(self._alive, energy, np.float32(0)) + self._dark_offset
-        adu = self._digitize(energy, _normal(rng, self.kind.frame), shot.step.gain, rng)
-        return adu, truth
+        energy = np.where(self._lit, energy, np.float32(0)) + self._dark_offset
+        noise = _normal(rng, self.kind.frame)
+        offsets = self._offsets(rng)
+        if self.kind.offsets == "panels":
+            truth = {**truth, "panel_offsets": offsets[:, 0, 0]}
+        return self._digitize(energy, noise, offsets, shot.step.held), truth
+
+    @property
+    def truth(self) -> Mapping[str, Array]:
+        """What is known of all frames: bad pixels (flat numbers), and of the signal."""
+        return {
+            "dead": np.flatnonzero(self.defects.dead),
+            "hot": np.flatnonzero(self.defects.hot),
+            "noisy": np.flatnonzero(self.defects.noisy),
+            **self._signal.truth,
+        }
 
     def _digitize(
         self,
         energy: Image,
         noise: Image,
+        offsets: Image,
         held: int | None,
-        rng: np.random.Generator,
     ) -> Frame:
-        """Turn energy [keV] and noise [sigma] into raw numbers, stage by stage."""
+        """Turn energy [keV] and noise [sigma] into raw numbers, stage by stage.
+
+        The offsets [ADU], which several pixels share, are those of the first stage.
+        """
         first, *later = self._stages(held)
         adu = self._in_stage(first, energy, noise, slice(None))
-        if self.kind.pattern == "photons":
-            adu += self._common_mode(rng)
+        if offsets.size:
+            adu += offsets
         raw = _to_raw(adu, self.kind.stages[first].bits)
         reach = self.kind.stages[first].reach
         for stage in later:
@@ -254,9 +291,7 @@ class Detector:
         return raw
 
     def _stages(self, held: int | None) -> tuple[int, ...]:
-        if held is None or len(self.kind.stages) == 1:
-            return self.kind.auto
-        return (self.kind.auto[min(held, len(self.kind.auto) - 1)],)
+        return self.kind.auto if held is None else (self.kind.setting(held).stage,)
 
     def _in_stage(self, stage: int, energy: Image, noise: Image, where: Any) -> Image:
         adu: Image = energy * self.gains[stage][where]
@@ -264,7 +299,14 @@ class Detector:
         adu += noise * self.noise[stage][where]
         return adu
 
-    def _common_mode(self, rng: np.random.Generator) -> Image:
+    def _offsets(self, rng: np.random.Generator) -> Image:
+        """Draw the offsets of one shot [ADU]; empty if the kind has none."""
+        if self.kind.offsets == "lines":
+            return self._line_offsets(rng)
+        panels = self.kind.frame[0] if self.kind.offsets == "panels" else 0
+        return rng.normal(0, _PANEL_OFFSET, (panels, 1, 1)).astype(np.float32)
+
+    def _line_offsets(self, rng: np.random.Generator) -> Image:
         shape, bank = self.kind.shape, 96
         rows, columns = physics.common_mode(
             rng, shape, bank=bank, row_sigma=4.0, column_sigma=3.0
@@ -285,8 +327,9 @@ class Detector:
             "pixel_rms": self.noise.reshape(shape),
             "pixel_status": every.reshape(shape),
         }
-        if kind.calibrated:
-            found["pixel_gain"] = self.gains.reshape(shape)
+        if kind.gain_unit:
+            one = kind.stages[0].gain if kind.gain_unit == "1" else 1.0
+            found["pixel_gain"] = (self.gains / np.float32(one)).reshape(shape)
         if kind.geometry is not None:
             found["geometry"] = nominal_geometry.text(kind.geometry)
         return found

@@ -62,9 +62,10 @@ class RunSpec:
     detectors : its area detectors
     events, steps : how many; the events are dealt evenly over the steps
     delays : laser delay in the first and the last step [s]
-    dark : True for a dark run: no light, and the jungfrau's gain stages held in turn
+    dark : True for a dark run: no light, and the gain stages held in turn, step by step
     laser : False for a run without the laser
-    setup, sample : beam and sample
+    setup, sample : beam and sample; the beam's centre counts from the middle of each
+        detector's pixels, which is the origin of most geometries
     seed : of all random numbers
     detector_seed : of the pixels' properties, the same in all runs of an experiment
     chunk_after : a new chunk file begins after so many events; 0: never
@@ -139,7 +140,7 @@ def steps_of(spec: RunSpec) -> tuple[Step, ...]:
                     "step": number,
                     "gain_mode": f"FixedGain{number % 3}",
                 },
-                gain=number % 3,
+                held=number,
             )
             for number in range(spec.steps)
         )
@@ -189,9 +190,9 @@ def truth_of_shots(spec: RunSpec, shots: Sequence[Shot]) -> Truth:
 
     ``timestamp``, ``step``, ``lxt`` [s], ``delay`` (true) [ps], ``jitter`` [ps],
     ``pulse_energy`` [mJ], ``xrays``, ``laser``, ``requested`` (bool), ``change``
-    (relative, of the excited ring); and of the run: ``center`` [um], ``distance``
-    [mm], ``energy`` [keV], ``tilt`` [deg], ``polarization``, ``rings`` (q [1/A],
-    width [1/A], photons).
+    (relative, of the excited ring); and of the run: ``center`` (from the middle of a
+    detector) [um], ``distance`` [mm], ``energy`` [keV], ``tilt`` [deg],
+    ``polarization``, ``rings`` (q [1/A], width [1/A], photons).
     """
     setup, sample = spec.setup, spec.sample
     return {

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,10 @@ class SimulatedRun:
     constants : detector -> name -> array, or text of a geometry
     truth : arrays by name, see `truth_of_shots`; and for each detector
         ``<det>/dead``, ``<det>/hot``, ``<det>/noisy`` (flat pixel numbers),
-        ``<det>/missing`` (events), ``<det>/photons`` (row and column of all
-        photons, also on bad pixels), ``<det>/photon_counts`` (per event),
-        ``<det>/edge`` (per event) [pixels]
+        ``<det>/missing`` (events), ``<det>/center`` (of the beam, psana frame) [um],
+        ``<det>/panel_offsets`` (per event and panel) [ADU], ``<det>/photons`` (row and
+        column of all photons, also on bad pixels), ``<det>/photon_counts`` (per
+        event), ``<det>/edge`` (per event) [pixels]
     """
 
     spec: RunSpec
@@ -96,7 +98,6 @@ def make_run(
     constants = {
         item.name: detector.constants()
         for item, detector in zip(spec.detectors, writer.detectors, strict=True)
-        if item.what.geometry is not None or not item.what.calibrated
     }
     calib = folder / "calib"
     if spec.with_constants:
@@ -137,7 +138,10 @@ class _Writer:
         self._streams: list[XtcStream] = []
         self._last = time_of(spec, 0) - _EARLY_NS
         self._beamline = Beamline(
-            self._stream(1 << 18), spec.setup.energy, PULSE_ENERGY
+            self._stream(1 << 18),
+            spec.setup.energy,
+            PULSE_ENERGY,
+            {item.name: item.what.known.env_values for item in spec.detectors},
         )
         self.detectors: list[Detector] = []
         self._parts: list[list[_Part]] = []
@@ -261,7 +265,10 @@ class _Writer:
         if old is not None:
             self._transition(Service.DISABLE)
             self._transition(Service.END_STEP)
-        self._transition(Service.BEGIN_STEP, self._beamline.step(new))
+        settings = (
+            part.declared.step(new.held) for parts in self._parts for part in parts
+        )
+        self._transition(Service.BEGIN_STEP, self._beamline.step(new), *settings)
         self._transition(Service.ENABLE)
         self._slow(new)
 
@@ -278,12 +285,11 @@ class _Writer:
         for service in (Service.DISABLE, Service.END_STEP, Service.END_RUN):
             self._transition(service)
 
-    def _transition(self, service: Service, values: Values | None = None) -> None:
-        """Write a transition into all streams; its data are in the first."""
+    def _transition(self, service: Service, *values: Values) -> None:
+        """Write a transition into all streams, with data into the first of them."""
         now = self._tick()
-        self._streams[0].write(service, now, values)
-        for stream in self._streams[1:]:
-            stream.write(service, now)
+        for stream, own in zip_longest(self._streams, values):
+            stream.write(service, now, own)
 
     def _tick(self) -> int:
         self._last += _TRANSITION_NS
@@ -294,13 +300,10 @@ def _truth_of_detector(
     item: DetectorSpec, detector: Detector, known: Sequence[Mapping[str, Array]]
 ) -> Truth:
     """Gather what is true of a detector; `known` is what each frame told."""
-    defects = detector.defects
-    truth: Truth = {
-        "dead": np.flatnonzero(defects.dead),
-        "hot": np.flatnonzero(defects.hot),
-        "noisy": np.flatnonzero(defects.noisy),
-        "missing": np.array(item.missing, np.int64),
-    }
+    missing = np.array(item.missing, np.int64)
+    truth: Truth = {**detector.truth, "missing": missing}
+    if item.what.offsets == "panels":
+        truth["panel_offsets"] = np.array([shot["panel_offsets"] for shot in known])
     if item.what.pattern == "photons":
         none = np.empty((0, 2), np.float32)
         photons = [shot.get("photons", none) for shot in known]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from smalldata_ana.errors import FileError, RunNotFound
 from smalldata_ana.sources.base import DetectorInfo, Indices, ScalarInfo
+from smalldata_ana.sources.hdf5_geometry import AXES, EXTENT
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -158,11 +159,17 @@ def _check_geometry(file: h5py.File, path: Path, info: DetectorInfo) -> None:
     group = file.get(f"geometry/{info.name}")
     if group is None:
         return
-    if "pixel_size" not in group.attrs or any(axis not in group for axis in "xyz"):
+    if "pixel_size" not in group.attrs or any(axis not in group for axis in AXES):
         raise FileError(
             f"{path}: {group.name} needs x, y, z and the attribute pixel_size"
         )
-    for dataset in (group[axis] for axis in "xyz"):
+    shapes = {n: np.shape(group.attrs[n]) for n in EXTENT if n in group.attrs}
+    if shapes and shapes != EXTENT:
+        raise FileError(
+            f"{path}: {group.name} has {', '.join(shapes)}; how far a detector reaches "
+            "is extent_x and extent_y, two numbers each, and mean_z, a number"
+        )
+    for dataset in (group[axis] for axis in AXES):
         if dataset.shape != info.shape:
             raise FileError(
                 f"{path}: {dataset.name} has shape {dataset.shape}, a frame of "

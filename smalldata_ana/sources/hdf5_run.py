@@ -22,7 +22,11 @@ attributes of the file                ``experiment`` (text), ``run`` (number)
                                       timing data; without it there are none
 ``/missing/<detector>``               (events,) True where it has no data
 ``/geometry/<detector>/{x,y,z}``      pixel positions [um], shape of a frame;
-                                      attributes ``pixel_size`` [um], ``origin``
+                                      attributes ``pixel_size`` [um], ``origin``,
+                                      ``note`` and, where there are panels that the
+                                      frames do not have, of all of them [um]
+                                      ``extent_x``, ``extent_y`` (smallest and
+                                      largest) and ``mean_z``
 ``/constants/<detector>/<constant>``  array, or text, in psana's names
 ``/gain_configuration/<detector>``    uint8, control bits of the pixels
 ====================================  ==============================================
@@ -60,6 +64,7 @@ from smalldata_ana.sources.base import (
 )
 from smalldata_ana.sources.constants import NAMES, Constant, Constants
 from smalldata_ana.sources.hdf5_contents import Contents, is_text, open_contents
+from smalldata_ana.sources.hdf5_geometry import read_positions, write_positions
 
 CODES = 288
 """Number of event codes at LCLS-II: the columns of a table without timing data."""
@@ -171,7 +176,7 @@ class Hdf5Run:
                 for name in NAMES
                 if name in group
             }
-        return Constants(detector, items)
+        return Constants(detector, items, places=(origin,))
 
     def forget_constants(self, detector: str) -> None:
         """Do nothing: the constants of the file are read each time."""
@@ -183,14 +188,7 @@ class Hdf5Run:
             group = file.get(f"geometry/{detector}")
             if group is None:
                 return None
-            x, y, z = (np.asarray(group[axis][()], float) for axis in "xyz")
-            return PixelPositions(
-                x,
-                y,
-                z,
-                pixel_size=float(group.attrs["pixel_size"]),
-                origin=str(group.attrs.get("origin", self.origin)),
-            )
+            return read_positions(group, self.origin)
 
     def gain_configuration(
         self, detector: str, event: int = 0
@@ -333,9 +331,7 @@ def write_run(
         for name, items in constants.items():
             _put(file, f"constants/{name}/", items)
         for name, where in positions.items():
-            _put(file, f"geometry/{name}/", {a: getattr(where, a) for a in "xyz"})
-            file[f"geometry/{name}"].attrs["pixel_size"] = where.pixel_size
-            file[f"geometry/{name}"].attrs["origin"] = where.origin
+            write_positions(file.create_group(f"geometry/{name}"), where)
         for name, dettype in dettypes.items():
             file[f"images/{name}"].attrs["dettype"] = dettype
         for name, unit in units.items():
