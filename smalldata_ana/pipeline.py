@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from smalldata_ana.ana_funcs import DetObjectFunc
+from smalldata_ana.ana_funcs.beam_parameters import BeamParameters, completed
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import stored_names
 from smalldata_ana.errors import ParameterError, SmallDataError, unknown
@@ -53,12 +55,13 @@ def _detector(
     run: Run, name: str, entries: Sequence[Entry], problems: list[str]
 ) -> DetObject | None:
     modes = [e.values["common_mode"] for e in entries if e.kind == "common_mode"]
+    functions = _functions(entries, problems)
     try:
         detector = DetObject(name, run, common_mode=modes[0] if modes else None)
     except SmallDataError as error:
         problems.append(str(error))
         return None
-    for entry, func in _functions(entries, problems):
+    for entry, func in functions:
         try:
             detector.addFunc(func)
         except SmallDataError as error:
@@ -70,7 +73,8 @@ def _functions(
     entries: Sequence[Entry], problems: list[str]
 ) -> list[tuple[Entry, DetObjectFunc]]:
     """Make the functions of the entries, chain them, and return the first of each."""
-    made = [(entry, entry.make()) for entry in entries]
+    geometry = next((e.values for e in entries if e.kind == "geometry"), {})
+    made = [(entry, _with_geometry(entry, geometry).make()) for entry in entries]
     functions = [(e, f) for e, f in made if isinstance(f, DetObjectFunc)]
     by_name = {entry.name: (entry, func) for entry, func in functions}
     for entry, func in functions:
@@ -81,6 +85,13 @@ def _functions(
         except SmallDataError as error:
             problems.append(f"{_place(entry)}: {error}")
     return [(entry, func) for entry, func in functions if entry.of is None]
+
+
+def _with_geometry(entry: Entry, geometry: Mapping[str, Any]) -> Entry:
+    """Return the entry of a function with what it lacks of the beam's geometry."""
+    takes = entry.kind != "geometry" and issubclass(entry.model, BeamParameters)
+    values = completed(entry.values, geometry) if takes else entry.values
+    return replace(entry, values=values)
 
 
 def _chain(

@@ -47,6 +47,11 @@ class Entry:
         """The key of its array of tables."""
         return ("detector", self.detector, self.kind)
 
+    @property
+    def model(self) -> type[Parameters]:
+        """The class of its kind."""
+        return model_of(self.kind)
+
     def __repr__(self) -> str:
         return f"<Entry {self}>"
 
@@ -63,7 +68,7 @@ class Entry:
             if a parameter is unknown or has a value that is not allowed
         """
         name = {"name": self.name} if self.name else {}
-        return model_of(self.kind)(**name, **self.values)
+        return self.model(**name, **self.values)
 
     def text(self) -> str:
         """Return the entry as TOML."""

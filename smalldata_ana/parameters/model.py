@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from traitlets import Bool, Float, HasTraits, Int, List, TraitError, Union
+from traitlets import (
+    Bool,
+    Dict,
+    Float,
+    HasTraits,
+    Int,
+    List,
+    TraitError,
+    Unicode,
+    Union,
+)
 
 from smalldata_ana.errors import ParameterError, unknown
 
@@ -98,7 +108,9 @@ class CommonModeParameters(Parameters):
     """How a detector is calibrated."""
 
     common_mode = Union(
-        [Int(), List(Union([Int(), Float()]), minlen=1)],
+        [Int(), List(Union([Int(), Float()]), minlen=1), Dict(key_trait=Unicode())],
         help="number of the common mode, or psana's parameters as a list, for instance "
-        "[7, 2, 100, 10]; -1 is raw, 0 pedestal and gain",
+        "[7, 2, 100, 10]; -1 is raw, 0 pedestal and gain; a table where the number "
+        "needs more: { number = 81, region = [[0, 100], [0, 512]] }, or "
+        '{ number = 180, ghost = "file.h5" }',
     )

@@ -1,0 +1,240 @@
+"""Where the beam meets a detector, as parameters that functions and files share."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from traitlets import TraitError, TraitType, validate
+
+from smalldata_ana.detector.beam_geometry import BeamGeometry
+from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.parameters.model import Parameters, register
+from smalldata_ana.units import wavelength
+
+POLARIZATIONS = {"horizontal": 1.0, "vertical": 0.0}
+"""Fraction of laboratory-horizontal polarization by name."""
+
+
+class Number(TraitType[Any, Any]):
+    """A parameter that is a finite real number, or None; numpy's numbers are allowed.
+
+    Parameters
+    ----------
+    above : what it must be above, or None
+    within : smallest and largest value, or None
+    """
+
+    default_value = None
+    allow_none = True
+    info_text = "a finite number"
+
+    def __init__(
+        self,
+        above: float | None = None,
+        within: tuple[float, float] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        self._above, self._within = above, within
+
+    def validate(self, obj: Any, value: Any) -> float:
+        """Return the number as a float."""
+        number = _finite(value)
+        if number is None:
+            self.error(obj, value)
+        if self._above is not None and not number > self._above:
+            raise TraitError(
+                f"{self.name} = {value:g} must be above {self._above:g}: {self.help}"
+            )
+        if self._within is not None and not (
+            self._within[0] <= number <= self._within[1]
+        ):
+            raise TraitError(
+                f"{self.name} = {value:g} must be from {self._within[0]:g} to "
+                f"{self._within[1]:g}: {self.help}"
+            )
+        return number
+
+
+class Pair(TraitType[Any, Any]):
+    """A parameter that is two finite numbers, or None; arrays are allowed."""
+
+    default_value = None
+    allow_none = True
+    info_text = "two finite numbers"
+
+    def validate(self, obj: Any, value: Any) -> list[float]:
+        """Return the numbers as a list."""
+        try:
+            pair = [_finite(number) for number in value]
+        except TypeError:
+            pair = []
+        if len(pair) != 2 or None in pair:
+            self.error(obj, value)
+        return [float(number) for number in pair if number is not None]
+
+
+class Polarization(TraitType[Any, Any]):
+    """A parameter that is ``horizontal``, ``vertical``, a fraction, or None."""
+
+    default_value = None
+    allow_none = True
+    info_text = "'horizontal', 'vertical' or a number from 0 to 1"
+
+    def validate(self, obj: Any, value: Any) -> str | float:
+        """Return the name, or the fraction as a float."""
+        if isinstance(value, str):
+            if value not in POLARIZATIONS:
+                raise TraitError(unknown("polarization", value, POLARIZATIONS))
+            return value
+        fraction = _finite(value)
+        if fraction is None or not 0 <= fraction <= 1:
+            self.error(obj, value)
+        return fraction
+
+
+def _finite(value: Any) -> float | None:
+    """Return a finite number as a float, anything else as None."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+class BeamParameters(Parameters):
+    """Centre, distance, energy, tilts and polarization.
+
+    None is required of an entry of a file: what is missing can come from the
+    ``geometry`` entry of the detector.  A function asks for what it needs with `beam`
+    and `fraction` when it is set up.
+
+    Raises
+    ------
+    ParameterError
+        if a number is not finite or not possible, or the polarization is given twice
+    """
+
+    center = Pair(help="x and y where the beam meets the detector, psana frame [um]")
+    dis_to_sam = Number(
+        above=0, help="distance of the sample to the detector's mean plane [mm]"
+    )
+    eBeam = Number(help="energy of the photons [keV]")
+    tx = Number(
+        default_value=0.0,
+        allow_none=False,
+        within=(-89.0, 89.0),
+        help="tilt around x [deg]; see docs/conventions.md",
+    )
+    ty = Number(
+        default_value=0.0,
+        allow_none=False,
+        within=(-89.0, 89.0),
+        help="tilt around y [deg]; see docs/conventions.md",
+    )
+    polarization = Polarization(
+        help="of the beam: 'horizontal', 'vertical', or the fraction of "
+        "laboratory-horizontal polarization, 0 to 1"
+    )
+    Pplane = Number(
+        within=(0.0, 1.0), help="another name for the fraction of `polarization`"
+    )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        if self.polarization is not None and self.Pplane is not None:
+            raise ParameterError(
+                f"polarization = {self.polarization!r} and Pplane = {self.Pplane:g} "
+                "are the same thing; give one"
+            )
+
+    @validate("eBeam")
+    def _in_kev(self, proposal: Mapping[str, Any]) -> Any:
+        energy = proposal["value"]
+        if energy is not None:
+            try:
+                wavelength(energy)
+            except ParameterError as error:
+                raise TraitError(f"eBeam is in keV: {error}") from error
+        return energy
+
+    def beam(self, who: str, *, energy: bool = True) -> BeamGeometry:
+        """Return where the beam meets the detector.
+
+        Parameters
+        ----------
+        who : the function that asks, for the message
+        energy : whether the energy is needed too
+
+        Raises
+        ------
+        ParameterError
+            naming what is missing
+        """
+        needed = {"center": "[um]", "dis_to_sam": "[mm]"}
+        needed |= {"eBeam": "[keV]"} if energy else {}
+        missing = [
+            f"{key} {unit}"
+            for key, unit in needed.items()
+            if getattr(self, key) is None
+        ]
+        if missing:
+            raise ParameterError(
+                f"{who!r} needs {' and '.join(missing)}: give it to the function, or "
+                "in the 'geometry' entry of the detector"
+            )
+        x, y = self.center
+        return BeamGeometry((x, y), self.dis_to_sam, self.eBeam, (self.tx, self.ty))
+
+    def fraction(self, who: str) -> float:
+        """Return the fraction of laboratory-horizontal polarization.
+
+        Parameters
+        ----------
+        who : the function that asks, for the message
+
+        Raises
+        ------
+        ParameterError
+            if it was not given; it is never assumed
+        """
+        given = self.Pplane if self.polarization is None else self.polarization
+        if given is None:
+            raise ParameterError(
+                f"{who!r} corrects for the polarization of the beam, which was not "
+                "given: polarization='horizontal', 'vertical' or the fraction of "
+                "horizontal polarization from 0 to 1 (checkPolarization tells from an "
+                "image which one fits); or polCorr=False"
+            )
+        return float(POLARIZATIONS.get(given, given))
+
+
+def completed(values: Mapping[str, Any], geometry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of a function, with what they lack from a geometry.
+
+    Parameters
+    ----------
+    values : those that are given for the function; they win
+    geometry : those of the ``geometry`` entry; errors and empty ones are left out
+    """
+    same = {"polarization", "Pplane"}
+    given = set(values) | (same if same & set(values) else set())
+    known = set(BeamParameters.file_keys()) - given
+    lacking = {k: v for k, v in geometry.items() if k in known and v is not None}
+    return lacking | dict(values)
+
+
+@register("geometry")
+class GeometryParameters(BeamParameters):
+    """Where the beam meets a detector, for the functions that do not say it.
+
+    The errors are one standard deviation of what was fitted.
+    """
+
+    center_err = Pair(help="error of center in x and y [um]")
+    dis_to_sam_err = Number(within=(0, math.inf), help="error of dis_to_sam [mm]")
+    eBeam_err = Number(within=(0, math.inf), help="error of eBeam [keV]")
+    tx_err = Number(within=(0, math.inf), help="error of tx [deg]")
+    ty_err = Number(within=(0, math.inf), help="error of ty [deg]")
+    polarization_err = Number(within=(0, math.inf), help="error of the fraction")
