@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from smalldata_ana.average_image import AverageImage, image_name
 from smalldata_ana.detector.calibration import Calibration
+from smalldata_ana.detector.common_mode_inputs import recorded
 from smalldata_ana.detector.geometry import ImageGeometry
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_images import Progress, calibrated_images, no_data
@@ -75,7 +76,7 @@ def average(
     detector: str,
     *,
     events: Indices,
-    common_mode: CommonModeNumber | None = None,
+    common_mode: CommonModeChoice | None = None,
     thresADU: float = 0.0,  # noqa: N803
     thresRms: float = 0.0,  # noqa: N803
     std: bool = False,
@@ -123,7 +124,7 @@ def average(
         if `hits` is asked for without a threshold, a threshold is not finite, or
         there is no noise for `thresRms`
     """
-    calibration = Calibration.for_run(run, detector, common_mode)
+    calibration = Calibration.for_run(run, detector, common_mode, lenient=True)
     threshold = _threshold(calibration, thresADU, thresRms)
     if hits and threshold is None:
         raise ParameterError("hits=True needs a threshold; give thresADU or thresRms")
@@ -156,7 +157,7 @@ def average(
         counts=threshold is not None and threshold.counts,
         masked=useMask,
         made={
-            "common_mode_asked": common_mode,
+            "common_mode_asked": recorded(common_mode),
             **options,
             "useMask": useMask,
             "asked": len(events),

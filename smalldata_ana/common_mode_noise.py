@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.kind_model import CommonModeChoice, CommonModeNumber
 from smalldata_ana.detector.kinds import kind_of
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_images import Progress, calibrated_images, no_data
+from smalldata_ana.line_noise import LineMedians, LineNoise, sigma
 from smalldata_ana.sources.base import Indices, Run
-from smalldata_ana.statistics import MEDIAN_TO_SIGMA, RunningStatistics
+from smalldata_ana.sources.light_status import selections
+from smalldata_ana.statistics import RunningStatistics
 
 Array = npt.NDArray[Any]
 Image = npt.NDArray[np.float32]
@@ -28,16 +30,9 @@ WORTH = 0.02
 """A correction that lowers the noise by less than this is not worth its effort."""
 
 _PIXELS = 50_000
-_LINE_PIXELS = 150
 _BRIGHT = 0.01
 _SURE = 10.0
 """The brightest pixels have a signal, if it is so many times its error."""
-
-_FAR = 5.0
-"""What is so many sigma away is a photon, and no noise."""
-
-_MEDIAN_NOISE = 1.2533
-"""Noise of the median of n normal values, times the square root of n."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +47,9 @@ class ModeNoise:
     good : bool, shape of a frame
     level : median of the mean image's good pixels
     noise : of a good pixel over the events; photons do not count
-    row_noise, column_noise : what rows and columns have in common and vary from event
-        to event, beyond what the noise of their pixels gives
+    row_noise, column_noise : of rows and columns, within the banks of a panel
     signal : share of the signal in the brightest pixels that is left, relative to the
-        first correction of this unit; NaN where there is no signal
+        first correction of this unit; NaN where no pixels are brighter than others
     """
 
     number: CommonModeNumber
@@ -66,8 +60,8 @@ class ModeNoise:
     good: npt.NDArray[np.bool_]
     level: float
     noise: float
-    row_noise: float
-    column_noise: float
+    row_noise: LineNoise
+    column_noise: LineNoise
     signal: float = np.nan
 
 
@@ -82,6 +76,7 @@ class Comparison:
     modes : the corrections in the order in which they were asked for
     recommended : number of the one to use
     reason : why
+    notes : remarks for people, e.g. that the events are not dark
     """
 
     title: str
@@ -89,12 +84,20 @@ class Comparison:
     modes: tuple[ModeNoise, ...]
     recommended: CommonModeNumber
     reason: str
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Comparison of {len(self.modes)} common modes, {self.title}, "
+            f"{self.n_used} events: recommended {self.recommended}, because "
+            f"{self.reason}>"
+        )
 
 
 def compare_common_modes(
     run: Run,
     detector: str,
-    numbers: Sequence[CommonModeNumber] = (),
+    numbers: Sequence[CommonModeChoice] = (),
     *,
     events: Indices,
     progress: Progress | None = None,
@@ -104,7 +107,8 @@ def compare_common_modes(
     Parameters
     ----------
     run, detector : what to read
-    numbers : of the corrections; default: all of this kind but raw data
+    numbers : of the corrections; default: all of this kind but raw data, and those
+        that need more than their number
     events : numbers of the events, at least two; best without X-rays
     progress : called with the number of images done and asked for
 
@@ -117,8 +121,10 @@ def compare_common_modes(
     """
     info = run.detectors[detector]
     kind = kind_of(info.dettype, info.shape)
-    wanted = list(dict.fromkeys(numbers)) or [
-        mode.number for mode in kind.common_modes.values() if not mode.is_raw
+    wanted = _distinct(numbers) or [
+        mode.number
+        for mode in kind.common_modes.values()
+        if not (mode.is_raw or mode.needs)
     ]
     calibrations = [Calibration.for_run(run, detector, number) for number in wanted]
     if len(events) < 2:
@@ -127,9 +133,7 @@ def compare_common_modes(
     signal = _Signal(unit)
     total, used = len(wanted) * len(events), 0
     modes: list[ModeNoise] = []
-    for place, (number, calibration) in enumerate(
-        zip(wanted, calibrations, strict=True)
-    ):
+    for place, calibration in enumerate(calibrations):
         measure = _Measure(calibration)
         with closing(calibrated_images(run, calibration, events)) as stream:
             for done, (_, image) in enumerate(stream, place * len(events) + 1):
@@ -140,10 +144,43 @@ def compare_common_modes(
         used = measure.statistics.count
         if used < 2:
             raise no_data(run, detector, events)
-        modes.append(signal.add(measure.result(number), measure))
+        modes.append(signal.add(measure.result(), measure))
     recommended, reason = recommend(modes, unit, kind.common_mode().number)
     title = f"{run.experiment} run {run.number}, {detector}"
-    return Comparison(title, used, tuple(modes), recommended, reason)
+    notes = _notes_on_light(run, detector, events)
+    return Comparison(title, used, tuple(modes), recommended, reason, notes)
+
+
+def _notes_on_light(run: Run, detector: str, events: Indices) -> tuple[str, ...]:
+    """Return a remark if there are photons in the noise, and what to do about it."""
+    named = selections(run)
+    if "xon" not in named:
+        return (
+            "the run does not tell which events had X-rays; where they had, the noise "
+            "contains the fluctuations of the photons",
+        )
+    lit = int(np.count_nonzero(named["xon"][events]))
+    if not lit:
+        return ()
+    dark = int(np.count_nonzero(named["xoff"] & run.contributed(detector)))
+    advice = (
+        f"useFilter='xoff' takes the run's {dark} events without them"
+        if dark > 1
+        else "take a dark run for the noise alone, this one has no such events"
+    )
+    return (
+        f"{lit} of the {len(events)} events had X-rays, so the noise contains the "
+        f"fluctuations of the photons; {advice}",
+    )
+
+
+def _distinct(numbers: Sequence[CommonModeChoice]) -> list[CommonModeChoice]:
+    """Leave out a number that is there already; tables may differ in what they hold."""
+    return [
+        number
+        for place, number in enumerate(numbers)
+        if isinstance(number, Mapping) or number not in numbers[:place]
+    ]
 
 
 class _Measure:
@@ -157,28 +194,25 @@ class _Measure:
         # An odd step does not stay in one column of the panels.
         self._sample = good[:: (good.size // _PIXELS) | 1]
         self._values: list[Image] = []
-        self._lines: dict[int, list[Image]] = {-1: [], -2: []}
+        self._lines = [
+            LineMedians(axis, calibration.shape, calibration.kind.banks)
+            for axis in (-1, -2)
+        ]
 
     def add(self, image: Image) -> None:
         self.halves[self.statistics.count % 2].add(image)
         self.statistics.add(image)
         self._values.append(image.reshape(-1)[self._sample])
-        for axis, medians in self._lines.items():
-            part = image[..., :: _step(image.shape[-1])]
-            if axis == -2:
-                part = image[..., :: _step(image.shape[-2]), :]
-            medians.append(np.median(part, axis=axis).reshape(-1))
+        for lines in self._lines:
+            lines.add(image)
 
-    def result(self, number: CommonModeNumber) -> ModeNoise:
+    def result(self) -> ModeNoise:
         calibration = self._calibration
         mean, std = self.statistics.mean(), self.statistics.std()
-        noise = _sigma(self._values)
-        rows, columns = (
-            _common(self._lines[axis], noise, calibration.shape[axis])
-            for axis in (-1, -2)
-        )
+        noise = sigma(self._values)
+        rows, columns = (lines.noise(noise) for lines in self._lines)
         return ModeNoise(
-            number=number,
+            number=calibration.common_mode,
             text=calibration.kind.common_mode(calibration.common_mode).text,
             unit=calibration.unit,
             mean=mean,
@@ -191,37 +225,12 @@ class _Measure:
         )
 
 
-def _step(size: int) -> int:
-    return (size // _LINE_PIXELS) | 1
-
-
-def _sigma(values: Sequence[Image]) -> float:
-    """Return the noise of columns of numbers, without the few that are far away.
-
-    The mean square about the median of n normal values is smaller than their variance
-    by about the factor 1 - 0.43/n.
-    """
-    table = np.stack(values)
-    table -= np.median(table, axis=0)
-    table *= table
-    near = table <= (_FAR * MEDIAN_TO_SIGMA) ** 2 * np.median(table)
-    squares = float(table[near].mean(dtype=float)) if near.any() else np.nan
-    return float(np.sqrt(squares / (1 - 0.43 / len(values))))
-
-
-def _common(medians: Sequence[Image], noise: float, size: int) -> float:
-    """Return the noise of lines beyond that of the median of their pixels."""
-    squares = _sigma(medians) ** 2
-    pixels = -(-size // _step(size))
-    beyond = squares - (_MEDIAN_NOISE * noise) ** 2 / pixels
-    return float(np.sqrt(np.maximum(beyond, 0)))
-
-
 class _Signal:
     """Tells how much of the signal of the first correction of a unit others keep.
 
-    The brightest pixels are those of one half of the events, and their signal is that
-    in the other half: pixels that are bright by chance do not count.
+    The brightest pixels are those of one half of the events, and their signal is what
+    they have more than the other pixels in the other half: pixels that are bright by
+    chance do not count.
     """
 
     def __init__(self, unit: str) -> None:
@@ -237,14 +246,20 @@ class _Signal:
         if self._bright is None:
             limit = np.quantile(first[mode.good], 1 - _BRIGHT)
             self._bright = mode.good & (first >= limit)
-            signal = self._of(second, mode)
-            error = mode.noise / np.sqrt(measure.halves[1].count * self._bright.sum())
+            # The fluctuations of photons are in these, but not in the noise.
+            stds = mode.std[self._bright].astype(float)
+            error = np.sqrt(np.mean(stds**2) / (measure.halves[1].count * stds.size))
+            signal = self._of(second, mode.good)
             self._signal = signal if signal > _SURE * error else np.nan
-        return replace(mode, signal=float(self._of(second, mode) / self._signal))
+        return replace(mode, signal=self._of(second, mode.good) / self._signal)
 
-    def _of(self, mean: Image, mode: ModeNoise) -> float:
-        level = np.median(mean[mode.good])
-        return float((mean[self._bright] - level).mean(dtype=float))
+    def _of(self, mean: Image, good: npt.NDArray[np.bool_]) -> float:
+        others = good & ~np.asarray(self._bright)
+        if not others.any():
+            return np.nan
+        return float(
+            mean[self._bright].mean(dtype=float) - mean[others].mean(dtype=float)
+        )
 
 
 def _reference(modes: Sequence[ModeNoise], unit: str) -> ModeNoise:
@@ -294,8 +309,8 @@ def recommend(
         )
         reason = (
             f"noise {best.noise:.3g} {best.unit} instead of {reference.noise:.3g} with "
-            f"{reference.number}; of rows {best.row_noise:.2g} instead of "
-            f"{reference.row_noise:.2g}, of columns {best.column_noise:.2g} instead of "
-            f"{reference.column_noise:.2g}{kept}"
+            f"{reference.number}; of rows {best.row_noise} instead of "
+            f"{reference.row_noise}, of columns {best.column_noise} instead of "
+            f"{reference.column_noise}{kept}"
         )
     return best.number, "; ".join([reason, *notes])

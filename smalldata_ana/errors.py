@@ -53,6 +53,10 @@ class GeometryError(SmallDataError):
     """A detector has no geometry, or one that does not fit it."""
 
 
+class BeamCenterError(SmallDataError):
+    """A picture or points do not tell where the centre of the rings is."""
+
+
 class FileError(SmallDataError):
     """A file cannot be read or written."""
 

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.common_mode_ghost import FramesBefore
+from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.errors import NoDataError, ParameterError, counted
 from smalldata_ana.sources.base import Indices, Run
 
@@ -71,6 +72,7 @@ def calibrated_images(
     if threads < 1:
         raise ParameterError(f"threads = {threads!r} is less than 1")
 
+    before = FramesBefore(run, calibration.detector, calibration.looks_back)
     own = threading.local()
 
     def make_frame() -> None:
@@ -80,7 +82,7 @@ def calibrated_images(
         frame = run.read(calibration.detector, event, out=own.raw)
         if frame is None:
             return None
-        calibration(frame, out=image)
+        calibration(frame, out=image, before=before(event))
         if prepare is not None:
             prepare(image)
         return image
@@ -128,7 +130,7 @@ def get_images(
     detector: str,
     *,
     events: Indices,
-    common_mode: CommonModeNumber | None = None,
+    common_mode: CommonModeChoice | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Image, Indices]:
@@ -153,7 +155,7 @@ def get_images(
         if the detector has data in none of the events
     """
     events = np.asarray(events, np.int64)
-    calibration = Calibration.for_run(run, detector, common_mode)
+    calibration = Calibration.for_run(run, detector, common_mode, lenient=True)
     images = np.empty((len(events), *calibration.shape), np.float32)
     used: list[int] = []
     stream = calibrated_images(run, calibration, events, threads=threads)
@@ -207,7 +209,7 @@ def pixel_histogram(
     events: Indices,
     bins: int = 180,
     range: tuple[float | None, float | None] = (None, None),
-    common_mode: CommonModeNumber | None = None,
+    common_mode: CommonModeChoice | None = None,
     useMask: bool = True,  # noqa: N803
     threads: int | None = None,
     progress: Progress | None = None,
@@ -238,7 +240,7 @@ def pixel_histogram(
     if bins < 1:
         raise ParameterError(f"bins = {bins!r} is less than 1")
     events = np.asarray(events, np.int64)
-    calibration = Calibration.for_run(run, detector, common_mode)
+    calibration = Calibration.for_run(run, detector, common_mode, lenient=True)
     good = calibration.good if useMask else np.ones(calibration.shape, bool)
     low, high = _value_range(run, calibration, events, good, range)
     totals = np.zeros(bins + 2, np.int64)

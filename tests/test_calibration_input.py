@@ -21,7 +21,7 @@ def test_without_pedestals_the_data_are_raw_and_said_to_be(rng, dettype):
     words = any_words(rng)
     control = np.zeros(words.shape, np.uint8)
     calibration = Calibration.for_run(
-        FakeRun(dettype, words, {}, control=control), "det"
+        FakeRun(dettype, words, {}, control=control), "det", lenient=True
     )
     assert "no pedestals: raw data" in calibration.notes
     assert (calibration.label, calibration.unit) == ("raw_", "ADU")
@@ -33,7 +33,7 @@ def test_without_pedestals_the_data_are_raw_and_said_to_be(rng, dettype):
 def test_without_gain_configuration_the_data_are_raw_and_said_to_be(rng):
     words = any_words(rng)
     calibration = Calibration.for_run(
-        FakeRun("epix10ka", words, made_up(rng, "epix10ka")), "det"
+        FakeRun("epix10ka", words, made_up(rng, "epix10ka")), "det", lenient=True
     )
     assert "no gain configuration of the pixels: raw data" in calibration.notes
     assert (calibration.label, calibration.unit) == ("raw_", "ADU")
@@ -43,7 +43,8 @@ def test_without_gain_configuration_the_data_are_raw_and_said_to_be(rng):
 def test_without_gain_pedestals_are_subtracted_in_adu(rng, dettype):
     words, constants = any_words(rng) & 0x3FFF, made_up(rng, dettype)
     del constants["pixel_gain"], constants["pixel_status"]
-    calibration = Calibration.for_run(FakeRun(dettype, words, constants), "det", 0)
+    run = FakeRun(dettype, words, constants)
+    calibration = Calibration.for_run(run, "det", 0, lenient=True)
     first = constants["pedestals"].reshape(-1, ROWS, COLS)[0]
     assert_calibrated(calibration(words)[0], words[0] - first)
     assert (calibration.label, calibration.unit) == ("pedSub_", "ADU")
@@ -90,7 +91,7 @@ def test_constants_of_the_wrong_shape_are_left_out_and_named(rng, name, shape):
     constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
     constants[name] = np.ones(shape, np.float32)
     run = FakeRun("jungfrau", words, constants, (0, 1))
-    calibration = Calibration.for_run(run, "det")
+    calibration = Calibration.for_run(run, "det", lenient=True)
     (note,) = [n for n in calibration.notes if "left out" in n]
     for part in ("'det'", name, str(shape), str(words.shape), f"store/{name}.npy"):
         assert part in note
@@ -101,7 +102,7 @@ def test_with_pedestals_of_the_wrong_shape_images_are_raw(rng, shape):
     constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
     constants["pedestals"] = np.ones(shape, np.float32)
     calibration = Calibration.for_run(
-        FakeRun("jungfrau", words, constants, (0, 1)), "det"
+        FakeRun("jungfrau", words, constants, (0, 1)), "det", lenient=True
     )
     np.testing.assert_array_equal(calibration(words), words)
     assert (calibration.label, calibration.unit) == ("raw_", "ADU")
@@ -111,13 +112,13 @@ def test_with_gains_of_the_wrong_shape_only_pedestals_are_subtracted(rng):
     constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
     constants["pixel_gain"] = np.ones((5,), np.float32)
     run = FakeRun("jungfrau", words, constants, (0, 1))
-    assert Calibration.for_run(run, "det").unit == "ADU"
+    assert Calibration.for_run(run, "det", lenient=True).unit == "ADU"
 
 
 def test_camera_leaves_out_what_does_not_fit_and_says_so(rng):
     words = any_words(rng)[0]
     run = FakeRun("opal", words, {"pedestals": np.ones((5, 6))})
-    calibration = Calibration.for_run(run, "det")
+    calibration = Calibration.for_run(run, "det", lenient=True)
     np.testing.assert_array_equal(calibration(words), words)
     assert calibration.label == "raw_"
     assert any("(5, 6)" in note and "left out" in note for note in calibration.notes)
@@ -173,20 +174,25 @@ def test_output_that_cannot_hold_the_image_is_an_error(rng, out):
         Calibration.for_run(run, "det")(words, out)
 
 
+@pytest.mark.parametrize("lenient", [True, False])
 @pytest.mark.parametrize("number", [0, 7])
-def test_common_mode_asked_for_without_its_constants_is_an_error(rng, number):
+def test_common_mode_asked_for_without_its_constants_is_an_error(rng, number, lenient):
     run = FakeRun("jungfrau", any_words(rng, 2), {}, (0, 1))
     with pytest.raises(ConstantsError, match=f"common mode {number} of 'det' cannot"):
-        Calibration.for_run(run, "det", number)
+        Calibration.for_run(run, "det", number, lenient=lenient)
 
 
-def test_46_without_noise_is_an_error_only_where_it_is_asked_for(rng):
+def test_46_without_noise_is_an_error_unless_another_one_will_do(rng):
     constants, words = made_up(rng, "epix100", 1), any_words(rng)[0]
     del constants["pixel_rms"]
     run = FakeRun("epix100", words, constants)
-    with pytest.raises(ConstantsError, match="no noise of the pixels"):
-        Calibration.for_run(run, "det", 46)
-    assert Calibration.for_run(run, "det").common_mode == 0
+    for common_mode, lenient in ((46, True), (46, False), (None, False)):
+        with pytest.raises(ConstantsError, match=r"common mode 46 .* no pixel_rms"):
+            Calibration.for_run(run, "det", common_mode, lenient=lenient)
+    calibration = Calibration.for_run(run, "det", lenient=True)
+    assert calibration.common_mode == 0
+    assert "no noise of the pixels: without common mode" in calibration.notes
+    assert Calibration.for_run(run, "det", 30).common_mode == 30
 
 
 @pytest.mark.parametrize(

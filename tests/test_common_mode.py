@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from fake_run import FakeRun
@@ -370,9 +372,34 @@ def test_neighbour_exclusion_divides_by_the_gain(rng):
     in_adu = Calibration.for_run(run, "det", 146)
     assert in_adu.unit == "ADU"
     del constants["pixel_rms"]
-    plain = Calibration.for_run(FakeRun("epix100", words, constants), "det")
+    without = FakeRun("epix100", words, constants)
+    plain = Calibration.for_run(without, "det", lenient=True)
     assert plain.common_mode == 0
     assert "no noise of the pixels: without common mode" in plain.notes
+
+
+@pytest.mark.parametrize(("number", "level"), [(45, 0), (46, 1), (47, 2)])
+def test_parameters_of_6_do_what_the_numbers_do(rng, number, level):
+    constants, words, _ = made_up(rng, "epix100")
+    run = FakeRun("epix100", words, constants)
+    numbered = Calibration.for_run(run, "det", number)
+    given = Calibration.for_run(run, "det", (6, level, 10, 30, 0.25))
+    np.testing.assert_array_equal(given(words), numbered(words))
+    assert given.common_mode_pars == numbered.common_mode_pars
+    assert given.common_mode == (6, level, 10, 30, 0.25)
+    other = Calibration.for_run(run, "det", (6, level, 10, 0.5, 0.25))
+    assert (other(words) != numbered(words)).any()
+
+
+@pytest.mark.parametrize(("dettype", "number"), [("epix100", 47), ("jungfrau", 7)])
+def test_threads_do_what_one_does(rng, dettype, number):
+    constants, words, _ = made_up(rng, dettype)
+    calibration = Calibration.for_run(FakeRun(dettype, words, constants), "det", number)
+    frames = [np.roll(words, n, axis=-1) for n in range(24)]
+    expected = [calibration(frame) for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(calibration, frames))
+    np.testing.assert_array_equal(found, expected)
 
 
 def cspad_run(frame: np.ndarray) -> FakeRun:

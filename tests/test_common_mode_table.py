@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from smalldata_ana.detector.common_mode_steps import corrector
-from smalldata_ana.detector.common_mode_table import (
-    COMMON_MODES,
-    common_modes_of,
-    refused_modes_of,
-)
+from smalldata_ana.detector.common_mode_table import COMMON_MODES, common_modes_of
 from smalldata_ana.detector.kind_model import Algorithm, Generation, label_of
 from smalldata_ana.detector.kinds import kind_of
 from smalldata_ana.errors import ParameterError
@@ -50,6 +46,10 @@ def test_every_number_of_the_specification_is_there():
         ("epix100", LCLS2, 34, (4, 6, 100, 100), "keV"),
         ("epix100", LCLS2, 46, (6, 1, 10, 30, 0.25), "keV"),
         ("epix100", LCLS2, 147, (6, 2, 10, 30, 0.25), "ADU"),
+        ("epix10ka", LCLS2, 82, (), "ADU"),
+        ("epix10ka", LCLS1, 180, (7, 0, 100), "keV"),
+        ("epix10ka", LCLS1, 181, (), "ADU"),
+        ("icarus", LCLS1, 81, (81, 30, 0, 30, 0.05), "ADU"),
         ("cspad", LCLS1, 1, (1, 25, 40, 100, 0), "ADU"),
         ("cspad", LCLS1, 5, (5, 100), "ADU"),
         ("cspad", LCLS1, 55, (5, 5000), "ADU"),
@@ -67,23 +67,16 @@ def test_83_is_of_lcls2_only():
 
 
 @pytest.mark.parametrize(
-    ("dettype", "number", "reason"),
+    ("dettype", "needs"),
     [
-        ("epix10ka", 81, "nominal gains"),
-        ("epix10ka", 82, "calibration rows"),
-        ("epix10ka", 180, "the event before"),
-        ("epix10ka", 181, "the event before"),
-        ("icarus", 80, "region without light"),
-        ("icarus", 81, "region without light"),
+        ("epix10ka", {180: "ghost", 181: "ghost"}),
+        ("icarus", {80: "region", 81: "region"}),
+        ("jungfrau", {}),
     ],
 )
-def test_what_is_not_documented_is_refused_with_the_reason(dettype, number, reason):
-    with pytest.raises(ParameterError, match=f"common mode {number} .*{reason}"):
-        kind_of(dettype).common_mode(number)
-
-
-def test_ghost_correction_says_that_it_looks_back():
-    assert {refused_modes_of("epix10ka")[n].lookback for n in (180, 181)} == {1}
+def test_what_is_needed_beside_a_number(dettype, needs):
+    modes = kind_of(dettype).common_modes
+    assert {number: m.needs for number, m in modes.items() if m.needs} == needs
 
 
 def test_unknown_kind_is_an_error():
@@ -119,6 +112,8 @@ def test_jungfrau_suggests_7():
         ("epix10ka", (7, 2, 100), Algorithm.MEDIANS),
         ("epix100", (0, 7, 100, 10), Algorithm.MEDIANS),
         ("epix100", (4, 6, 30, 10), Algorithm.EPIX100_MEDIANS),
+        ("epix100", (6, 2, 8, 20, 0.5), Algorithm.NEIGHBOUR_EXCLUSION),
+        ("icarus", (81, 20, 1, 20, 0.05), Algorithm.REGION_AND_HALF_ROWS),
         ("cspad", (5, 50), Algorithm.UNBONDED),
         ("cspad", (1, 25, 40, 100), Algorithm.ZERO_PEAK),
     ],
@@ -127,6 +122,12 @@ def test_parameters_of_psana_are_taken_as_they_are(dettype, pars, algorithm):
     mode = kind_of(dettype).common_mode(pars)
     assert (mode.number, mode.pars, mode.algorithm) == (pars, pars, algorithm)
     assert f"AvImg_{mode.label}det".isidentifier()
+
+
+def test_parameters_of_6_may_be_left_out_from_the_end():
+    mode = kind_of("epix100").common_mode((6, 1))
+    assert (mode.number, mode.pars) == ((6, 1), (6, 1, 10, 30, 0.25))
+    assert kind_of("epix100").common_mode((6,)).pars == (6, 0, 10, 30, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +143,10 @@ def test_parameters_of_psana_are_taken_as_they_are(dettype, pars, algorithm):
         ("jungfrau", (5, 100)),
         ("epix10ka", (0, 2, 100, 10)),
         ("epix100", (0, 7)),
+        ("epix100", (6, 3)),
+        ("epix100", (6, 1, 10, 30, 0.25, 1)),
+        ("icarus", (81, 30)),
+        ("icarus", (80,)),
         ("cspad", (7, 2, 10, 10)),
     ],
 )
@@ -168,10 +173,11 @@ def test_every_common_mode_can_be_set_up_and_done(dettype):
     kind, shape = kind_of(dettype), FRAMES[dettype]
     image = np.random.default_rng(1).normal(5, 3, shape).astype("f4")
     use = np.ones(shape, bool)
+    noise = np.full(shape, 3, np.float32)
     for mode in kind.common_modes.values():
-        correct = corrector(mode, kind, shape, lambda: np.full(shape, 3, np.float32))
+        correct = corrector(mode, kind, shape, lambda: noise, region=use)
         if correct is None:
-            assert mode.algorithm is Algorithm.NONE
+            assert mode.algorithm in {Algorithm.NONE, Algorithm.GHOST}
             continue
         corrected = image.copy()
         correct(corrected, use)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,10 @@ def test_documentation_is_right():
         (
             Kind("k", "k", data_mask=0x3FFF, plane_of_bits=(0, 1, 0, 1)),
             "more gain stages than the 1",
+        ),
+        (
+            replace(kind_of("epix10ka"), dettype="k", nominal_factors=(1.0,)),
+            "not one for each of its 7 gain stages",
         ),
         (Kind("k", "k", panel_shape=(9, 9), chip_shape=(3, 4)), "does not divide"),
         (

@@ -12,6 +12,8 @@ import simulated  # noqa: F401  (skips where psana is not there)
 
 from smalldata_ana.ana_funcs import ROIFunc
 from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.kinds import kind_of
+from smalldata_ana.detector.user_data import getUserEnvData
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.opening import open_run
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
@@ -112,6 +114,20 @@ def test_masks_are_numbers_and_each_is_within_the_other(run: Run) -> None:
     np.testing.assert_array_equal(det.psana_mask(status=True), det.statusMask)
     wide = DetObject("jungfrau1M", run, maskCentral=False)
     assert wide.mask[0, 255:257, 10:200].any()
+
+
+def test_a_mask_for_an_unknown_reason(run: Run) -> None:
+    with pytest.raises(ParameterError, match=r"'edge'; .* Did you mean 'edges'\?"):
+        DetObject("jungfrau1M", run).psana_mask(edge=True)
+
+
+def test_simulated_epix_has_all_values_of_its_environment(run: Run) -> None:
+    det = DetObject("epix100", run)
+    det.getData(Event(run, 0))
+    found = getUserEnvData(det)
+    assert tuple(found) == kind_of("epix100").env_values
+    assert found["temp0"] == run.scalar("epics/epix100_temp0", np.array([0]))[0] == 24
+    assert run.aliases["epix100_temp0"] == "XPP:EPIX100:TEMP0"
 
 
 def test_positions(run: Run) -> None:

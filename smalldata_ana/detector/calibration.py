@@ -9,29 +9,33 @@ pixel is bad.  That is what psana's ``det.raw.calib`` gives without a common mod
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector.common_mode_inputs import Inputs, inputs_of, split
 from smalldata_ana.detector.common_mode_panels import find_zero_peak
 from smalldata_ana.detector.common_mode_steps import (
     corrector,
     numbers_converter,
     words_converter,
 )
-from smalldata_ana.detector.detector_constants import DetectorConstants
-from smalldata_ana.detector.kind_model import Algorithm, CommonModeNumber
+from smalldata_ana.detector.detector_constants import DetectorConstants, area_detector
+from smalldata_ana.detector.kind_model import (
+    Algorithm,
+    CommonModeChoice,
+    CommonModeNumber,
+)
 from smalldata_ana.detector.kinds import ADU, CommonMode, Correction, Kind, kind_of
 from smalldata_ana.detector.output import check_output
 from smalldata_ana.detector.planes import Noise, Planes, SetUp
+from smalldata_ana.detector.scratch import scratch
 from smalldata_ana.errors import (
     ConstantsError,
-    DetectorNotFound,
     ParameterError,
-    unknown,
 )
 from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants import Constants
@@ -65,6 +69,7 @@ class Calibration:
     notes : remarks for people, e.g. that there are no pedestals
     common_mode_pars : the parameters of the common mode that is done, as psana takes
         them where it has the algorithm; empty where there is none
+    inputs : what else it takes: a region, a fit of ghosts
     convert : does the work
     """
 
@@ -80,6 +85,7 @@ class Calibration:
     constants: Constants
     notes: tuple[str, ...]
     common_mode_pars: tuple[float, ...]
+    inputs: Inputs
     convert: Convert
 
     @classmethod
@@ -87,9 +93,10 @@ class Calibration:
         cls,
         run: Run,
         detector: str,
-        common_mode: CommonModeNumber | None = None,
+        common_mode: CommonModeChoice | None = None,
         *,
         constants: Constants | None = None,
+        lenient: bool = False,
     ) -> Self:
         """Make the calibration of a detector from the constants of a run.
 
@@ -100,6 +107,8 @@ class Calibration:
         common_mode : number of the correction, or psana's parameters as a tuple, or
             None for the kind's default
         constants : to use instead of those of the run
+        lenient : leave out constants that do not fit, and where some are missing for
+            the kind's default, do what can be done, down to raw data; `notes` says so
 
         Raises
         ------
@@ -109,40 +118,36 @@ class Calibration:
             if the kind does not have this common mode, or the frames are not of the
             type that it needs
         ConstantsError
-            if the gain configuration does not fit the detector, the constants leave no
-            pixel, or constants are missing for a common mode that was asked for; the
-            kind's default is then raw data, and `notes` says so
+            if constants are missing or not of this detector's shape, the gain
+            configuration does not fit it, or the constants leave no pixel.  A camera
+            without pedestals has raw data by default, and -1, when asked for, gives raw
+            data whatever the constants are
         """
-        if detector not in run.detectors:
-            where = f"{run.experiment} run {run.number}"
-            raise DetectorNotFound(
-                unknown("area detector", detector, run.detectors, where)
-            )
-        info = run.detectors[detector]
+        info = area_detector(run, detector)
         kind = kind_of(info.dettype, info.shape)
-        wanted = kind.common_mode(common_mode)
+        number, given = split(common_mode)
+        wanted = kind.common_mode(number)
+        inputs = inputs_of(wanted, given, info)
         if constants is None:
             constants = run.constants(detector)
         fitted = DetectorConstants(info, kind, constants)
+        asked = common_mode is not None
+        strict = not lenient and not (asked and wanted.is_raw)
+        if strict:
+            fitted.check()
         configured = kind.configured_stages is not None
         setup = SetUp(fitted, run.gain_configuration(detector) if configured else None)
-        mode = setup.possible(wanted)
-        if common_mode is not None and mode.number != wanted.number:
-            raise ConstantsError(
-                f"common mode {wanted.number} of {detector!r} cannot be done: "
-                f"{'; '.join(fitted.notes)}; common_mode=-1 gives raw data"
-            )
+        mode = setup.possible(wanted, asked=asked, strict=strict)
         if common_mode is None and mode.algorithm is Algorithm.ZERO_PEAK:
             mode = _where_peaks_are(run, info, setup, mode)
         _check_type(kind, info, mode)
         planes = None if mode.is_raw else setup.planes(mode)
         good = setup.good(planes)
-        if planes is not None and not planes.usable.any():
-            raise ConstantsError(
-                f"the constants of {detector!r} leave no pixel: all pedestals are not "
-                "numbers, or all gains are 0 or not numbers; common_mode=-1 gives raw "
-                f"data ({constants.items['pedestals'].origin})"
-            )
+        if inputs.ghost is not None and planes is not None:
+            good &= inputs.ghost.known
+            inputs = replace(inputs, ghost=inputs.ghost.of(planes.factor[0] != 0))
+        if planes is not None:
+            _check_left(fitted, planes.usable, good, strict)
         return cls(
             detector=detector,
             kind=kind,
@@ -156,7 +161,8 @@ class Calibration:
             constants=fitted.constants,
             notes=tuple(fitted.notes),
             common_mode_pars=() if mode.is_raw else mode.pars,
-            convert=_converter(mode, setup, planes),
+            inputs=inputs,
+            convert=_converter(mode, setup, planes, inputs.region),
         )
 
     @cached_property
@@ -167,7 +173,14 @@ class Calibration:
         """
         return self.noise()
 
-    def __call__(self, raw: Array, out: Image | None = None) -> Image:
+    @property
+    def looks_back(self) -> bool:
+        """True if the frame before is needed; see `FramesBefore`."""
+        return self.inputs.ghost is not None
+
+    def __call__(
+        self, raw: Array, out: Image | None = None, *, before: Array | None = None
+    ) -> Image:
         """Calibrate one raw frame.
 
         Parameters
@@ -175,6 +188,8 @@ class Calibration:
         raw : a frame as `Run.read` gives it; it is not changed
         out : contiguous float32 array of the same shape to fill, else a new one is
             made
+        before : the raw frame before, for a common mode that looks back; None where
+            there is none, and no ghost is subtracted
 
         Returns
         -------
@@ -183,19 +198,27 @@ class Calibration:
         Raises
         ------
         ParameterError
-            if `raw` or `out` is not of the detector's shape and type
+            if `raw`, `before` or `out` is not of the detector's shape and type
         """
+        self._check(raw)
+        if out is None:
+            out = np.empty(self.shape, np.float32)
+        check_output(out, self.shape)
+        self.convert(raw, out)
+        if self.inputs.ghost is not None and before is not None:
+            self._check(before)
+            image = scratch("before", out.size, np.float32).reshape(out.shape)
+            self.convert(before, image)
+            self.inputs.ghost.subtract(out, image)
+        return out
+
+    def _check(self, raw: Array) -> None:
         wrong_type = self.kind.data_mask is not None and raw.dtype != self.dtype
         if raw.shape != self.shape or wrong_type:
             raise ParameterError(
                 f"a frame of {raw.shape} {raw.dtype} is not one of "
                 f"{self.detector!r}, which are {self.shape} {self.dtype}"
             )
-        if out is None:
-            out = np.empty(self.shape, np.float32)
-        check_output(out, self.shape)
-        self.convert(raw, out)
-        return out
 
 
 def _where_peaks_are(
@@ -227,6 +250,21 @@ def _where_peaks_are(
     return setup.fitted.kind.common_mode(0)
 
 
+def _check_left(
+    fitted: DetectorConstants, usable: Mask, good: Mask, strict: bool
+) -> None:
+    if not usable.any():
+        why = "all pedestals are not numbers, or all gains are 0 or not numbers"
+    elif strict and not good.any():
+        why = "each has a bit of pixel_status, is out of pixel_mask, or not usable"
+    else:
+        return
+    raise ConstantsError(
+        f"the constants of {fitted.info.name!r} leave no pixel: {why}; common_mode=-1 "
+        f"gives raw data ({fitted.constants.items['pedestals'].origin})"
+    )
+
+
 def _check_type(kind: Kind, info: DetectorInfo, mode: CommonMode) -> None:
     needs_words = kind.data_mask is not None and mode.correction != Correction.WORD
     if needs_words and info.dtype != np.uint16:
@@ -236,10 +274,12 @@ def _check_type(kind: Kind, info: DetectorInfo, mode: CommonMode) -> None:
         )
 
 
-def _converter(mode: CommonMode, setup: SetUp, planes: Planes | None) -> Convert:
+def _converter(
+    mode: CommonMode, setup: SetUp, planes: Planes | None, region: Mask | None
+) -> Convert:
     kind = setup.fitted.kind
     if planes is not None:
-        return _planes_converter(mode, setup, planes)
+        return _planes_converter(mode, setup, planes, region)
     if mode.correction is Correction.DATA and kind.data_mask is not None:
         return _data_converter(kind.data_mask)
     return _copy
@@ -258,9 +298,11 @@ def _data_converter(data_mask: int) -> Convert:
     return convert
 
 
-def _planes_converter(mode: CommonMode, setup: SetUp, planes: Planes) -> Convert:
-    kind = setup.fitted.kind
-    correct = corrector(mode, kind, setup.fitted.info.shape, setup.noise_in_adu)
+def _planes_converter(
+    mode: CommonMode, setup: SetUp, planes: Planes, region: Mask | None
+) -> Convert:
+    kind, shape = setup.fitted.kind, setup.fitted.info.shape
+    correct = corrector(mode, kind, shape, setup.noise_in_adu, region)
     if kind.data_mask is None:
         if correct is not None:
             return numbers_converter(planes, setup.part(planes), correct)

@@ -1,8 +1,9 @@
 """Kernels that turn raw words with gain bits into calibrated values.
 
-A block of 256 pixels is mostly in one gain stage.  Each loop below is therefore
-without branches, so that it is vectorized, and runs over one block for one plane of
-constants; planes that a block does not use are skipped.
+Most pixels of a block are in one gain stage.  The loops over a block are therefore
+without branches, so that they are vectorized, each with one plane of constants, and
+planes that a block does not use are skipped.  A few pixels in other stages are
+corrected one by one afterwards.
 """
 
 from __future__ import annotations
@@ -16,7 +17,24 @@ from smalldata_ana.kernels import njit
 Words = npt.NDArray[np.uint16]
 Values = npt.NDArray[np.float32]
 
-_BLOCK = 256
+_BLOCK = 16384
+"""Pixels that are calibrated at a time; with their constants they fit a core's cache.
+
+Smaller blocks would read the rarer planes in pieces, each of which is waited for.
+"""
+
+_FEW = _BLOCK // 128
+"""Up to so many pixels of a block are corrected one by one.
+
+Each costs about as much memory traffic as sixteen pixels of a whole plane.
+"""
+
+_GROUP = 128
+"""Pixels that are searched for other gain bits at a time."""
+
+_SMALL_BLOCK = 256
+"""The same as `_BLOCK` where the pixels of a mixed block are done one by one."""
+
 _BITS_SHIFT = 14
 
 _WORDS = types.Array(types.uint16, 1, "C", readonly=True)
@@ -24,6 +42,7 @@ _TABLE = types.Array(types.int8, 1, "C", readonly=True)
 _PLANE = types.Array(types.float32, 1, "C", readonly=True)
 _PLANES = types.Array(types.float32, 2, "C", readonly=True)
 _OUT = types.Array(types.float32, 1, "C")
+_PLACES = types.Array(types.int64, 1, "C")
 _PARTS = types.Array(types.boolean, 2, "C", readonly=True)
 _USE = types.Array(types.boolean, 1, "C")
 
@@ -66,6 +85,74 @@ def _fill_some(
         out[i] = value if np.uint16(words[i] & gain_bits) == bits else out[i]
 
 
+@njit(types.int64(_WORDS, types.uint16, types.uint16, _PLACES))
+def _find_others(
+    words: Words, gain_bits: int, usual: np.uint16, places: npt.NDArray[np.int64]
+) -> np.int64:
+    """Find the pixels of a block whose gain bits are not the usual ones.
+
+    Parameters
+    ----------
+    words, gain_bits : as in `calibrate`
+    usual : the usual bits
+    places : (`_FEW` + `_GROUP` + 1,), filled with the places in the block
+
+    Returns
+    -------
+    Their number; at more than `_FEW` the search ends, and it is only a part.
+    """
+    found = np.uint64(0)
+    # Unsigned indices: no check for negative ones, which count from the end.
+    for begin in range(np.uint64(0), np.uint64(words.size), np.uint64(_GROUP)):
+        end = min(begin + np.uint64(_GROUP), np.uint64(words.size))
+        different = np.uint16(0)
+        for i in range(begin, end):
+            bits = np.uint16(words[i] & gain_bits)
+            different = np.uint16(different | np.uint16(bits ^ usual))
+        if not different:
+            continue
+        for i in range(begin, end):
+            places[found] = i
+            found += np.uint64(np.uint16(words[i] & gain_bits) != usual)
+        if found > _FEW:
+            break
+    return np.int64(found)
+
+
+@njit(
+    types.void(
+        _WORDS,
+        types.uint16,
+        types.uint16,
+        _TABLE,
+        _PLANES,
+        _PLANES,
+        _PLACES,
+        types.int64,
+        _OUT,
+    )
+)
+def _fill_places(
+    words: Words,
+    data_mask: int,
+    gain_bits: int,
+    plane_of_bits: npt.NDArray[np.int8],
+    pedestal: Values,
+    factor: Values,
+    places: npt.NDArray[np.int64],
+    begin: int,
+    out: Values,
+) -> None:
+    """Calibrate the pixels at some places after `begin`; the rest as `calibrate`."""
+    for place in places:
+        i = np.uint64(begin + place)
+        plane = plane_of_bits[np.uint16(words[i] & gain_bits) >> _BITS_SHIFT]
+        out[i] = 0
+        if plane >= 0:
+            value = np.float32(words[i] & data_mask) - pedestal[plane, i]
+            out[i] = value * factor[plane, i]
+
+
 @njit(types.void(_WORDS, types.uint16, types.uint16, _TABLE, _PLANES, _PLANES, _OUT))
 def calibrate(
     words: Words,
@@ -88,6 +175,7 @@ def calibrate(
     pedestal, factor : (planes, pixels)
     out : (pixels,)
     """
+    others = np.empty(_FEW + _GROUP + 1, np.int64)
     for begin in range(0, words.size, _BLOCK):
         end = min(begin + _BLOCK, words.size)
         block = words[begin:end]
@@ -95,14 +183,26 @@ def calibrate(
         some, every = _bits_in(block)
         some &= gain_bits
         every &= gain_bits
-        first = plane_of_bits[every >> _BITS_SHIFT]
-        if some == every and first >= 0:
+        usual = plane_of_bits[every >> _BITS_SHIFT]
+        count = 0 if some == every else _find_others(block, gain_bits, every, others)
+        if usual >= 0 and count <= _FEW:
             _fill(
                 block,
                 data_mask,
-                pedestal[first, begin:end],
-                factor[first, begin:end],
+                pedestal[usual, begin:end],
+                factor[usual, begin:end],
                 target,
+            )
+            _fill_places(
+                words,
+                data_mask,
+                gain_bits,
+                plane_of_bits,
+                pedestal,
+                factor,
+                others[:count],
+                begin,
+                out,
             )
             continue
         target[:] = 0
@@ -160,8 +260,8 @@ def subtract_pedestals(
     part : (planes, pixels); pixels that take part in the common mode, by plane
     use : (pixels,)
     """
-    for begin in range(0, words.size, _BLOCK):
-        end = min(begin + _BLOCK, words.size)
+    for begin in range(0, words.size, _SMALL_BLOCK):
+        end = min(begin + _SMALL_BLOCK, words.size)
         some, every = _bits_in(words[begin:end])
         first = plane_of_bits[np.uint16(every & gain_bits) >> _BITS_SHIFT]
         if np.uint16((some ^ every) & gain_bits) == 0 and first >= 0:
@@ -194,8 +294,8 @@ def apply_factors(
     words, gain_bits, plane_of_bits, factor, out : as in
         `calibrate`; invalid words give 0
     """
-    for begin in range(0, words.size, _BLOCK):
-        end = min(begin + _BLOCK, words.size)
+    for begin in range(0, words.size, _SMALL_BLOCK):
+        end = min(begin + _SMALL_BLOCK, words.size)
         some, every = _bits_in(words[begin:end])
         first = plane_of_bits[np.uint16(every & gain_bits) >> _BITS_SHIFT]
         if np.uint16((some ^ every) & gain_bits) == 0 and first >= 0:

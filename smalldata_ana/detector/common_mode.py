@@ -261,18 +261,14 @@ def _block(what: str, banks: Banks, shape: tuple[int, ...]) -> tuple[int, int]:
 def _subtract(
     image: Image, use: Mask, what: str, banks: Banks, limits: _Limits
 ) -> None:
-    from smalldata_ana.detector import common_mode_kernels as kernels
+    from smalldata_ana.detector.common_mode_kernels import subtract_medians
     from smalldata_ana.detector.median_kernels import LANES
 
     rows, columns = _block(what, banks, image.shape)
-    subtract = kernels.subtract_block_medians
-    blocks = min(LANES, image.shape[1] // rows)
-    if what == _COLUMNS:
-        subtract = kernels.subtract_column_medians
-        columns = math.gcd(image.shape[2], LANES)
-        blocks = 2  # the columns, and one more
+    across = math.gcd(image.shape[2], LANES) + 1
+    blocks = across if columns == 1 else min(LANES, image.shape[1] // rows)
     values = scratch("values", blocks * rows * columns, np.float32)
-    subtract(image, use, rows, columns, *limits, values)
+    subtract_medians(image, use, rows, columns, *limits, values)
 
 
 def _rim(shape: tuple[int, ...]) -> Mask:

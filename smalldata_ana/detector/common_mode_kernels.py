@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -145,21 +146,84 @@ def _subtract_each(row: Values, use: Flags, only_used: bool, amount: Values) -> 
         row[c] -= amount[c] if use[c] | (not only_used) else np.float32(0)
 
 
-_SUBTRACT = types.void(
-    _IMAGE,
-    _USE,
-    types.int64,
-    types.int64,
-    types.float32,
-    types.float32,
-    types.int64,
-    types.boolean,
-    _LIST,
+_LIMITS = types.Tuple(  # type: ignore[no-untyped-call]
+    (types.float32, types.float32, types.int64, types.boolean)
 )
+"""`reach`, `limit`, `least` and `only_used` of `subtract_medians`."""
+Limits = tuple[Number, Number, int, bool]
 
 
-@njit(_SUBTRACT)
-def subtract_block_medians(
+@njit(types.void(_PANEL, _PANEL_USE, types.int64, types.int64, _LIMITS, _LIST))
+def _subtract_from_blocks(
+    panel: Values, use: Flags, rows: int, columns: int, limits: Limits, scratch: Values
+) -> None:
+    """Work on the blocks one below the other, `LANES` at once."""
+    reach, limit, least, only_used = limits
+    guess = min(reach, limit, _FAR)
+    size = rows * columns
+    used = np.empty(LANES, np.int32)
+    amount = np.empty(LANES, np.float32)
+    down = panel.shape[0] // rows
+    for first in range(0, down, LANES):
+        blocks = min(LANES, down - first)
+        values = scratch[: blocks * size].reshape(blocks, size)
+        for c in range(0, panel.shape[1], columns):
+            used[:] = 0
+            for k in range(blocks * rows):
+                r, i, at = first * rows + k, k // rows, k % rows * columns
+                row, row_use = panel[r, c : c + columns], use[r, c : c + columns]
+                used[i] += _copy_used(row, row_use, reach, values[i, at : at + columns])
+            row_medians(values, used[:blocks], guess, amount[:blocks])
+            for k in range(blocks * rows):
+                r, i = first * rows + k, k // rows
+                if used[i] >= least and abs(amount[i]) <= limit:
+                    row, row_use = panel[r, c : c + columns], use[r, c : c + columns]
+                    _subtract(row, row_use, only_used, amount[i])
+
+
+@njit(types.void(_PANEL, _PANEL_USE, types.int64, _LIMITS, _LIST))
+def _subtract_from_columns(
+    panel: Values, use: Flags, rows: int, limits: Limits, scratch: Values
+) -> None:
+    """Work on blocks of one column, side by side, which is faster."""
+    reach, limit, least, only_used = limits
+    guess = min(reach, limit, _FAR)
+    lanes = math.gcd(panel.shape[1], LANES)
+    values = scratch[: rows * lanes].reshape(rows, lanes)
+    one = scratch[rows * lanes : rows * (lanes + 1)]
+    used = np.empty(lanes, np.int32)
+    amount = np.empty(lanes, np.float32)
+    for r in range(0, panel.shape[0], rows):
+        for c in range(0, panel.shape[1], lanes):
+            used[:] = 0
+            for k in range(rows):
+                row, row_use = panel[r + k, c : c + lanes], use[r + k, c : c + lanes]
+                _copy_used(row, row_use, reach, values[k])
+                for i in range(lanes):
+                    used[i] += np.int32(values[k, i] < _INFINITY)
+            column_medians(values, used, guess, one, amount)
+            for i in range(lanes):
+                if used[i] < least or not abs(amount[i]) <= limit:
+                    amount[i] = 0
+            for k in range(rows):
+                row, row_use = panel[r + k, c : c + lanes], use[r + k, c : c + lanes]
+                _subtract_each(row, row_use, only_used, amount)
+
+
+@njit(
+    types.void(
+        _IMAGE,
+        _USE,
+        types.int64,
+        types.int64,
+        types.float32,
+        types.float32,
+        types.int64,
+        types.boolean,
+        _LIST,
+    )
+)
+def subtract_medians(
     image: Values,
     use: Flags,
     rows: int,
@@ -181,77 +245,11 @@ def subtract_block_medians(
     limit : a median beyond plus or minus this is not subtracted
     least : nor is one of fewer pixels
     only_used : subtract from the pixels of `use` only, not from all
-    scratch : room for `LANES` blocks
+    scratch : room for `LANES` blocks, or as many as are side by side, and one more
     """
-    size = rows * columns
-    guess = min(reach, limit, _FAR)
-    used = np.empty(LANES, np.int32)
-    amount = np.empty(LANES, np.float32)
-    panels, down = image.shape[0], image.shape[1] // rows
-    for p in range(panels):
-        for first in range(0, down, LANES):
-            blocks = min(LANES, down - first)
-            values = scratch[: blocks * size].reshape(blocks, size)
-            for c in range(0, image.shape[2], columns):
-                used[:] = 0
-                for k in range(blocks * rows):
-                    r, i, at = first * rows + k, k // rows, k % rows * columns
-                    used[i] += _copy_used(
-                        image[p, r, c : c + columns],
-                        use[p, r, c : c + columns],
-                        reach,
-                        values[i, at : at + columns],
-                    )
-                row_medians(values, used[:blocks], guess, amount[:blocks])
-                for k in range(blocks * rows):
-                    r, i = first * rows + k, k // rows
-                    if used[i] >= least and abs(amount[i]) <= limit:
-                        row = image[p, r, c : c + columns]
-                        row_use = use[p, r, c : c + columns]
-                        _subtract(row, row_use, only_used, amount[i])
-
-
-@njit(_SUBTRACT)
-def subtract_column_medians(
-    image: Values,
-    use: Flags,
-    rows: int,
-    columns: int,
-    reach: Number,
-    limit: Number,
-    least: int,
-    only_used: bool,
-    scratch: Values,
-) -> None:
-    """Do what `subtract_block_medians` does for blocks of one column, faster.
-
-    Parameters
-    ----------
-    image, use, rows, reach, limit, least, only_used : as there
-    columns : how many columns are worked on side by side, at most `LANES`; it divides
-        those of a panel
-    scratch : room for as many columns, and one more
-    """
-    values = scratch[: rows * columns].reshape(rows, columns)
-    one = scratch[rows * columns : rows * (columns + 1)]
-    guess = min(reach, limit, _FAR)
-    used = np.empty(columns, np.int32)
-    amount = np.empty(columns, np.float32)
+    limits = (reach, limit, least, only_used)
     for p in range(image.shape[0]):
-        for r in range(0, image.shape[1], rows):
-            for c in range(0, image.shape[2], columns):
-                used[:] = 0
-                for k in range(rows):
-                    row = image[p, r + k, c : c + columns]
-                    row_use = use[p, r + k, c : c + columns]
-                    _copy_used(row, row_use, reach, values[k])
-                    for i in range(columns):
-                        used[i] += np.int32(values[k, i] < _INFINITY)
-                column_medians(values, used, guess, one, amount)
-                for i in range(columns):
-                    if used[i] < least or not abs(amount[i]) <= limit:
-                        amount[i] = 0
-                for k in range(rows):
-                    row = image[p, r + k, c : c + columns]
-                    row_use = use[p, r + k, c : c + columns]
-                    _subtract_each(row, row_use, only_used, amount)
+        if columns == 1:
+            _subtract_from_columns(image[p], use[p], rows, limits, scratch)
+        else:
+            _subtract_from_blocks(image[p], use[p], rows, columns, limits, scratch)

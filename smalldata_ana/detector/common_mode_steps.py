@@ -29,7 +29,11 @@ _LEVELS = (Level.NOTHING, Level.MEAN, Level.BANKS)
 
 
 def corrector(
-    mode: CommonMode, kind: Kind, shape: tuple[int, ...], noise: FindNoise
+    mode: CommonMode,
+    kind: Kind,
+    shape: tuple[int, ...],
+    noise: FindNoise,
+    region: Mask | None = None,
 ) -> Correct | None:
     """Return what subtracts a common mode, or None where there is nothing to subtract.
 
@@ -39,6 +43,7 @@ def corrector(
     kind : of the detector
     shape : of a frame
     noise : finds that of each pixel [ADU], for the algorithms that need it
+    region : bool, shape of a frame, for the algorithms that need it
 
     Raises
     ------
@@ -55,6 +60,10 @@ def corrector(
     if mode.algorithm in _OF_UNBONDED:
         known = unbonded(kind, shape).reshape(-1, *shape[-2:])[0]
         return _OF_UNBONDED[mode.algorithm](mode.pars, ~known)
+    if mode.algorithm in _OF_REGION:
+        if region is None:
+            raise ParameterError(f"{mode.text} of {kind.title}: there is no region")
+        return _OF_REGION[mode.algorithm](mode.pars, region.reshape(-1, *shape[-2:]))
     return None
 
 
@@ -124,8 +133,28 @@ def _unbonded(pars: tuple[float, ...], known: Mask) -> Correct:
     return correct
 
 
-def _columns(_: tuple[float, ...], known: Mask) -> Correct:
-    return _in_place(common_mode_panels.region_median, region=known)
+def _region(_: tuple[float, ...], region: Mask) -> Correct:
+    return _in_place(common_mode_panels.region_median, region=region)
+
+
+def _region_and_half_rows(pars: tuple[float, ...], region: Mask) -> Correct:
+    threshold, neighbours, limit, fraction = pars[1:]
+    steps = (
+        _region(pars, region),
+        _in_place(
+            common_mode.half_row_medians,
+            threshold=threshold,
+            neighbours=int(neighbours),
+            limit=limit,
+            fraction=fraction,
+        ),
+    )
+
+    def correct(image: Image, use: Mask) -> None:
+        for step in steps:
+            step(image, use)
+
+    return correct
 
 
 _OF_BANKS = {
@@ -136,7 +165,11 @@ _OF_BANKS = {
 _OF_UNBONDED = {
     Algorithm.ZERO_PEAK: _zero_peak,
     Algorithm.UNBONDED: _unbonded,
-    Algorithm.COLUMNS: _columns,
+    Algorithm.COLUMNS: _region,
+}
+_OF_REGION = {
+    Algorithm.REGION: _region,
+    Algorithm.REGION_AND_HALF_ROWS: _region_and_half_rows,
 }
 
 

@@ -3,13 +3,16 @@
 The numbers are those of smalldata_tools; those of LCLS-I that are above 100 are the
 numbers without the hundred, but without the gain.  One number is not one algorithm: 84
 of an epix10ka has a limit of 10 ADU in LCLS-I, and of 100 in LCLS-II.  Where psana has
-the algorithm, the parameters are psana's tuple, which can also be given as it is.
+the algorithm, the parameters are psana's tuple.  Parameters can also be given as they
+are; what else a number needs, `smalldata_ana.detector.common_mode_inputs` takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from smalldata_ana.detector.kind_model import (
     PEDESTAL,
@@ -84,45 +87,42 @@ _EPIX10KA_BASE = (
         source=_TOOLS_2,
     ),
 )
-_GHOST = "it needs fitted p0 and p1 of each pixel, and the event before; take 80"
+_NOMINAL = "pedestal of the gain stage, nominal factors"
+_GHOST = "less what the frame before left behind, p0 + p1 * frame"
+# 81 and 82 differ in smalldata_tools by the form of the pedestals that they take: one
+# of the user's own, or psana's by gain stage.  The calibration rows, which 82 reads,
+# too, are recorded there, and change nothing.
+_EPIX10KA_TOOLS = (
+    CommonMode(81, Correction.NOMINAL, _NOMINAL, source=_TOOLS_1),
+    CommonMode(82, Correction.NOMINAL, _NOMINAL, source=_TOOLS_1),
+    CommonMode(
+        180,
+        _GAIN,
+        f"as 80, {_GHOST}",
+        Algorithm.GHOST,
+        pars=(7, 0, 100),
+        source=_TOOLS_1,
+    ),
+    CommonMode(
+        181,
+        Correction.NOMINAL,
+        f"as 81, {_GHOST}",
+        Algorithm.GHOST,
+        source=_TOOLS_1,
+    ),
+)
 _EPIX10KA_1 = by_number(
     [
         *_EPIX10KA_BASE,
-        CommonMode(
-            81,
-            _ADU,
-            "nominal gains",
-            source=_TOOLS_1,
-            missing="its nominal gains 1, 3 and 100 are documented, their use is not; "
-            "take 80",
-        ),
-        CommonMode(
-            82,
-            _ADU,
-            "pedestal and calibration rows",
-            source=_TOOLS_1,
-            missing="how the calibration rows enter is not documented; take 80",
-        ),
+        *_EPIX10KA_TOOLS,
         _medians(84, (7, 2, 10, 10), _TOOLS_1),
         _medians(85, (7, 3, 10, 10), _TOOLS_1),
-        *(
-            CommonMode(
-                number,
-                _GAIN,
-                "ghost correction",
-                Algorithm.GHOST,
-                source=_TOOLS_1,
-                missing=_GHOST,
-                lookback=1,
-            )
-            for number in (180, 181)
-        ),
     ]
 )
 _EPIX10KA_2 = by_number(
     [
         *_EPIX10KA_BASE,
-        *(_EPIX10KA_1[number] for number in (81, 82, 180, 181)),
+        *_EPIX10KA_TOOLS,
         _medians(83, (7, 1, 100, 10), _TOOLS_2),
         _medians(84, (7, 2, 100, 10), _TOOLS_2),
         _medians(85, (7, 3, 100, 10), _TOOLS_2),
@@ -139,9 +139,14 @@ _LEVELS = {
 
 
 def _neighbours(number: int, level: int, source: str, gain: bool = True) -> CommonMode:
-    correction = _GAIN if gain else _ADU
-    pars = (6, level, 10, 30, 0.25)
-    return CommonMode(number, correction, _LEVELS[level], _NEIGHBOURS, pars, source)
+    mode = _neighbours_of((6, level), source)
+    return replace(mode, number=number, correction=_GAIN if gain else _ADU)
+
+
+def _neighbours_of(pars: tuple[float, ...], source: str = _CM_EPIX) -> CommonMode:
+    """Return algorithm 6, with the usual parameters for those that are left out."""
+    full = (*pars, *(6, 0, 10, 30, 0.25)[len(pars) :])
+    return CommonMode(pars, _GAIN, _LEVELS[int(full[1])], _NEIGHBOURS, full, source)
 
 
 def _epix100_medians(number: CommonModeNumber, pars: tuple[float, ...]) -> CommonMode:
@@ -199,31 +204,21 @@ _CSPAD = by_number(
 
 # -- Icarus ----------------------------------------------------------------------------
 
-_NO_REGION = (
-    "it takes the median of a region without light, which only its user knows; use "
-    "99, or `region_median`"
-)
+_REGION_TEXT = "median of a region"
+
+
+def _half_rows(pars: tuple[float, ...]) -> CommonMode:
+    text = f"{_REGION_TEXT}, then of half rows"
+    algorithm = Algorithm.REGION_AND_HALF_ROWS
+    return CommonMode(pars, _ADU, text, algorithm, pars, _TOOLS_1)
+
+
 _ICARUS = by_number(
     [
         RAW_WORDS,
         PEDESTAL,
-        CommonMode(
-            80,
-            _ADU,
-            "median of a region",
-            Algorithm.REGION,
-            source=_TOOLS_1,
-            missing=_NO_REGION,
-        ),
-        CommonMode(
-            81,
-            _ADU,
-            "median of a region, then of half rows",
-            Algorithm.REGION_AND_HALF_ROWS,
-            (81, 30, 0, 30, 0.05),
-            _TOOLS_1,
-            missing=_NO_REGION,
-        ),
+        CommonMode(80, _ADU, _REGION_TEXT, Algorithm.REGION, source=_TOOLS_1),
+        replace(_half_rows((81, 30, 0, 30, 0.05)), number=81),
         CommonMode(
             98, _ADU, "pedestal; the columns are only looked at", source=_TOOLS_1
         ),
@@ -254,14 +249,13 @@ COMMON_MODES: Mapping[tuple[str, Generation], Mapping[int, CommonMode]] = {
     ("epixm320", _LCLS2): by_number([_WORDS_WITH_BITS, _WORDS_WITHOUT_BITS, PEDESTAL]),
     ("archon", _LCLS2): by_number([RAW_WORDS, PEDESTAL]),
 }
-"""The common modes by number, of each kind in each data acquisition: those that can
-be done, and those that are known and refused, as something is missing."""
+"""The common modes by number, of each kind in each data acquisition."""
 
 
 def common_modes_of(
     kind: str, generation: Generation = Generation.LCLS2
-) -> dict[int, CommonMode]:
-    """Return the common modes of a kind that can be done.
+) -> Mapping[int, CommonMode]:
+    """Return the common modes of a kind.
 
     A kind that is in one data acquisition only has those, whichever is asked for.
 
@@ -270,25 +264,6 @@ def common_modes_of(
     ParameterError
         if there is no such kind
     """
-    modes = _rows(kind, generation)
-    return {number: mode for number, mode in modes.items() if not mode.missing}
-
-
-def refused_modes_of(
-    kind: str, generation: Generation = Generation.LCLS2
-) -> dict[int, CommonMode]:
-    """Return the common modes of a kind that are known, but cannot be done.
-
-    Raises
-    ------
-    ParameterError
-        if there is no such kind
-    """
-    modes = _rows(kind, generation)
-    return {number: mode for number, mode in modes.items() if mode.missing}
-
-
-def _rows(kind: str, generation: Generation) -> Mapping[int, CommonMode]:
     for key in ((kind, generation), (kind, _LCLS1), (kind, _LCLS2)):
         if key in COMMON_MODES:
             return COMMON_MODES[key]
@@ -298,15 +273,51 @@ def _rows(kind: str, generation: Generation) -> Mapping[int, CommonMode]:
 
 # -- psana's parameters as they are ----------------------------------------------------
 
+_BITS = range(8)
+
+
+class _Form(NamedTuple):
+    """What parameters look like.
+
+    Attributes
+    ----------
+    text : for people; it names all parameters that there can be
+    least : so many there are at least
+    make : makes the common mode
+    second : values that the second one can have, or None for any
+    """
+
+    text: str
+    least: int
+    make: Callable[[tuple[float, ...]], CommonMode]
+    second: Container[float] | None = None
+
+    def fits(self, pars: tuple[float, ...]) -> bool:
+        """Tell whether parameters are of this form."""
+        if not self.least <= len(pars) <= self.text.count(",") + 1:
+            return False
+        return self.second is None or len(pars) == 1 or pars[1] in self.second
+
+
+def _psana_medians(pars: tuple[float, ...]) -> CommonMode:
+    return _medians(pars, pars, _PSANA_2)
+
+
+def _panels(pars: tuple[float, ...]) -> CommonMode:
+    return _cspad(pars, pars, _PSANA_1)
+
+
 _FORMS = {
-    0: "(0, bits, limit, least)",
-    1: "(1, limit, width, least, unbonded)",
-    4: "(4, bits, reach, limit)",
-    5: "(5, limit)",
-    7: "(7, bits, limit, least)",
+    0: _Form("(0, bits, limit, least)", 3, _psana_medians, _BITS),
+    1: _Form("(1, limit, width, least, unbonded)", 4, _panels),
+    4: _Form(
+        "(4, bits, reach, limit)", 4, lambda pars: _epix100_medians(pars, pars), _BITS
+    ),
+    5: _Form("(5, limit)", 2, _panels),
+    6: _Form("(6, level, sigmas, limit, fraction)", 1, _neighbours_of, range(3)),
+    7: _Form("(7, bits, limit, least)", 3, _psana_medians, _BITS),
+    81: _Form("(81, threshold, neighbours, limit, fraction)", 5, _half_rows),
 }
-_LENGTHS = {0: (2, 4), 1: (4, 5), 4: (4, 4), 5: (2, 2), 7: (3, 4)}
-_BITS_BELOW = 8
 
 
 def with_parameters(algorithms: tuple[int, ...], pars: tuple[float, ...]) -> CommonMode:
@@ -322,29 +333,19 @@ def with_parameters(algorithms: tuple[int, ...], pars: tuple[float, ...]) -> Com
     ParameterError
         if they are not those of one of the algorithms
     """
-    forms = " or ".join(_FORMS[number] for number in algorithms)
-    wrong = ParameterError(f"common mode {pars!r} is not of the form {forms}")
-    if not pars or not all(isinstance(par, int | float) for par in pars):
-        raise wrong
-    number = pars[0]
-    if number not in algorithms or not all(0 <= par < float("inf") for par in pars):
-        raise wrong
-    shortest, longest = _LENGTHS[int(number)]
-    if not shortest <= len(pars) <= longest:
-        raise wrong
-    if number in {1, 5}:
-        return _cspad(pars, pars, _PSANA_1)
-    if pars[1] not in range(_BITS_BELOW) or (
-        number == 0 and len(pars) == 2 and pars[1]
-    ):
-        raise wrong
-    if number == 4:
-        return _epix100_medians(pars, pars)
-    return _medians(pars, pars, _PSANA_2)
+    numbers = all(
+        isinstance(par, int | float) and 0 <= par < float("inf") for par in pars
+    )
+    form = _FORMS[int(pars[0])] if pars and numbers and pars[0] in algorithms else None
+    if form is None or not (form.fits(pars) or pars == (0, 0)):
+        forms = " or ".join(_FORMS[number].text for number in algorithms)
+        raise ParameterError(f"common mode {pars!r} is not of the form {forms}")
+    return form.make(pars)
 
 
 JUNGFRAU_PARAMETERS = partial(with_parameters, (0, 7))
 EPIX10KA_PARAMETERS = partial(with_parameters, (7,))
-EPIX100_PARAMETERS = partial(with_parameters, (0, 4, 7))
+EPIX100_PARAMETERS = partial(with_parameters, (0, 4, 6, 7))
 CSPAD_PARAMETERS = partial(with_parameters, (1, 5))
+ICARUS_PARAMETERS = partial(with_parameters, (81,))
 """What each kind takes; psana's algorithm 0 is 7 for all that it has in LCLS-II."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -84,6 +84,11 @@ class DetObject(PixelArrays):
         if the run has no such area detector
     ParameterError
         if an option has a value that is not allowed
+    ConstantsError
+        if constants are missing or are not this detector's; with ``common_mode=-1``
+        the images are raw data, whatever the constants are
+    GeometryError
+        if the geometry among the constants is not this detector's
     """
 
     def __init__(
@@ -101,8 +106,7 @@ class DetObject(PixelArrays):
         run = run_of(run_or_env)
         _check(run, detname, run_number, applyMask)
         calibration = Calibration.for_run(run, detname, common_mode)
-        for note in calibration.notes:
-            logger.warning("%s: %s", detname, note)
+        _log(detname, calibration.notes)
         super().__init__(run, detname, calibration, maskCentral)
         self.name = name or detname
         self.applyMask = applyMask
@@ -264,10 +268,14 @@ class DetObject(PixelArrays):
         ----------
         ped : shape of a frame, or ``(stages, *frame)`` for several gain stages
 
+        Pixels whose pedestal is not a number are not `good`, and give 0.
+
         Raises
         ------
         ParameterError
-            if they have another shape
+            if they have another shape, or leave no good pixel; nothing has changed then
+        ConstantsError
+            if they are no numbers at all; nothing has changed then
         """
         run, calibration = self.run, self.calibration
         info, known = run.detectors[self.detname], calibration.constants
@@ -279,33 +287,18 @@ class DetObject(PixelArrays):
         full[:, list(info.panels)] = given.reshape(n_stages, -1, *info.shape[-2:])
         constant = Constant("pedestals", full, run.number, run.number, "setPed")
         items = {**known.items, "pedestals": constant}
-        self.calibration = Calibration.for_run(
+        new = Calibration.for_run(
             run,
             self.detname,
             self._asked_common_mode,
             constants=dataclasses.replace(known, items=items),
         )
-        self._renew("ped", "good")
+        self._replace("pedestals", calibration=new, ped=None)
+        _log(self.detname, [n for n in new.notes if n not in calibration.notes])
 
-    def setcMask(self, mask: npt.ArrayLike) -> None:
-        """Use the pixels of `mask` that this mask keeps as `cmask` from now on.
-
-        The functions that are attached are prepared again with the new `good`.
-
-        Raises
-        ------
-        ParameterError
-            if it does not have the shape of a frame
-        """
-        given = self._fitting("cmask", mask, self.shape) != 0
-        self.cmask = self.mask & given
-        self._renew("good")
-
-    def _renew(self, *names: str) -> None:
-        """Forget attributes that have changed, and tell the functions."""
-        for name in (*names, "fields"):
-            vars(self).pop(name, None)
-        self.shared.clear()
+    def _prepare(self) -> None:
+        super()._prepare()
+        vars(self).pop("fields", None)
         for func in self.funcs.values():
             func.attach(self)
 
@@ -333,6 +326,11 @@ class DetObject(PixelArrays):
             for key, value in func.params_as_dict().items()
         }
         return options | self.arrays_as_dict() | functions
+
+
+def _log(detname: str, notes: Iterable[str]) -> None:
+    for note in notes:
+        logger.warning("%s: %s", detname, note)
 
 
 def _check(run: Run, detname: str, run_number: int | None, apply_mask: int) -> None:

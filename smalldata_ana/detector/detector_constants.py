@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.kinds import Kind
-from smalldata_ana.errors import DetectorNotFound, unknown
+from smalldata_ana.errors import ConstantsError, DetectorNotFound, counted, unknown
 from smalldata_ana.sources.base import DetectorInfo, Run
 from smalldata_ana.sources.constants import Constant, Constants
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+
+_OF_PIXELS = (
+    "pedestals",
+    "pixel_rms",
+    "pixel_gain",
+    "pixel_offset",
+    "pixel_status",
+    "pixel_mask",
+)
+_FOR_ALL_STAGES = ("pixel_status", "pixel_mask")
+"""The constants that may be given once for all gain stages."""
+
+_FROM_DARKS = ("pedestals", "pixel_rms")
 
 _STATUS_STAGES = 5
 """Gain stages whose status counts, as in psana: of the seven of an epix10ka, the last
@@ -38,7 +52,7 @@ class DetectorConstants:
     """The constants of a detector for the panels that its data hold.
 
     What does not fit the frames is left out, with a note: an image is then made
-    without it, down to raw data, and says so.
+    without it, down to raw data, and says so.  `check` makes it an error.
 
     Parameters
     ----------
@@ -71,7 +85,7 @@ class DetectorConstants:
         -------
         float32 ``(stages, *frame)``, or None where there is none.
         """
-        value = self._fitted(name, {len(self.kind.gain_stages)})
+        value = self._fitted(name)
         return None if value is None else np.asarray(value, np.float32)
 
     def status(self) -> Array | None:
@@ -79,7 +93,7 @@ class DetectorConstants:
 
         There may be one stage for all.  None where there are none.
         """
-        return self._fitted("pixel_status", {1, len(self.kind.gain_stages)})
+        return self._fitted("pixel_status")
 
     def status_good(self) -> Mask:
         """Return the pixels without a status bit in any gain stage, shape of a frame.
@@ -89,8 +103,7 @@ class DetectorConstants:
         status = self.status()
         if status is None:
             return np.ones(self.info.shape, np.bool_)
-        good: Mask = (status[:_STATUS_STAGES] == 0).all(axis=0)
-        return good
+        return _everywhere(stage == 0 for stage in status[:_STATUS_STAGES])
 
     def status_bits(self) -> dict[int, int]:
         """Return how many pixels have each status bit in any gain stage.
@@ -110,29 +123,72 @@ class DetectorConstants:
 
     def mask_good(self) -> Mask:
         """Return the pixels that the deployed mask keeps, shape of a frame."""
-        mask = self._fitted("pixel_mask", {1, len(self.kind.gain_stages)})
+        mask = self._fitted("pixel_mask")
         if mask is None:
             return np.ones(self.info.shape, np.bool_)
-        good: Mask = (mask != 0).all(axis=0)
-        return good
+        return _everywhere(stage != 0 for stage in mask)
 
-    def _fitted(self, name: str, stages: set[int]) -> Array | None:
+    def check(self) -> None:
+        """Check that the constants of the pixels are of this detector's shape.
+
+        Raises
+        ------
+        ConstantsError
+            if some are not: all of them
+        """
+        there = [self.constants.items.get(name) for name in _OF_PIXELS]
+        wrong = [
+            self._misfit(constant, value)
+            for constant, value in ((c, np.asarray(c.value)) for c in there if c)
+            if not self._fits(constant.name, value)
+        ]
+        if wrong:
+            raise ConstantsError(
+                f"{'; '.join(wrong)}. Put what fits with `smalldata-ana calib put "
+                f"{self.info.name} CONSTANT FILE --begin RUN`; common_mode=-1 gives "
+                "raw data"
+            )
+
+    def lacks(self, name: str) -> str:
+        """Say that there is no constant of a name, and what to do.
+
+        What was left out, and why, is said with it.
+
+        Parameters
+        ----------
+        name : one of the constants of the pixels
+        """
+        detector = self.info.name
+        places = " or ".join(self.constants.places) or "the constants of the run"
+        notes = "".join(f"; {note}" for note in self.notes)
+        dark = f"make them with anaps.makePedestal({detector!r}) in a dark run, or "
+        return (
+            f"there are no {name} of {detector!r} in {places}; their shape would be "
+            f"{self._wanted()}{notes}. To have them, {dark * (name in _FROM_DARKS)}"
+            f"`smalldata-ana calib put {detector} {name} FILE --begin RUN`, or "
+            "`smalldata-ana calib import`"
+        )
+
+    def _fitted(self, name: str) -> Array | None:
         constant = self.constants.items.get(name)
         if constant is None:
             return None
         value = np.asarray(constant.value)
-        full = value.reshape((1,) * (4 - value.ndim) + value.shape)
-        if value.ndim in {2, 3, 4} and self._fits(full, stages):
+        if self._fits(name, value):
+            full = value.reshape((1,) * (4 - value.ndim) + value.shape)
             return self._of_panels(full).reshape(-1, *self.info.shape)
         self.notes.append(f"{self._misfit(constant, value)}; left out")
         return None
 
-    def _fits(self, value: Array, stages: set[int]) -> bool:
-        rows_columns = self.info.shape[-2:]
+    def _fits(self, name: str, value: Array) -> bool:
+        if value.ndim not in {2, 3, 4}:
+            return False
+        stages, panels, *frame = (1,) * (4 - value.ndim) + value.shape
+        allowed = {len(self.kind.gain_stages), 1 if name in _FOR_ALL_STAGES else None}
         return (
-            value.shape[0] in stages
-            and value.shape[1] > max(self.info.panels)
-            and value.shape[2:] == rows_columns
+            stages in allowed
+            and panels > max(self.info.panels)
+            and tuple(frame) == self.info.shape[-2:]
         )
 
     def _of_panels(self, value: Array) -> Array:
@@ -142,11 +198,24 @@ class DetectorConstants:
         return value[:, panels]
 
     def _misfit(self, constant: Constant, value: Array) -> str:
-        panels = max(self.info.panels) + 1
-        lead = (len(self.kind.gain_stages), panels)
-        wanted = (*lead, *self.info.shape[-2:])
         return (
             f"{constant.name} of {self.info.name!r} have the shape {value.shape}, but "
-            f"frames of the shape {self.info.shape} need {wanted} (gain stages, at "
-            f"least {panels} panels, rows, columns); from {constant.origin}"
+            f"frames of the shape {self.info.shape} need {self._wanted()}; from "
+            f"{constant.origin}"
         )
+
+    def _wanted(self) -> str:
+        panels = max(self.info.panels) + 1
+        lead = (len(self.kind.gain_stages), panels)
+        return (
+            f"{(*lead, *self.info.shape[-2:])} (gain stages, at least "
+            f"{counted(panels, 'panel')}, rows, columns)"
+        )
+
+
+def _everywhere(masks: Iterator[Mask]) -> Mask:
+    """Return where all masks are True; they are made one after the other."""
+    good = next(masks)
+    for mask in masks:
+        good &= mask
+    return good

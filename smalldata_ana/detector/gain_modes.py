@@ -30,6 +30,10 @@ UNSWITCHED = (0, 1, 3, 4)
 """High and medium gain: the stages whose pixels take part in common modes, as in
 psana's ``common_mode_epix_multigain_apply``."""
 
+NOMINAL_FACTORS = (1.0, 3.0, 100.0, 1.0, 3.0, 100.0, 100.0)
+"""What values of each stage are multiplied with to be like those of high gain, as in
+smalldata_tools (``nomGain``)."""
+
 NO_STAGE = -1
 """Where the control bits have no meaning (``g`` without ``ga``)."""
 

@@ -35,6 +35,10 @@ _LABELS = {
 CommonModeNumber = int | tuple[float, ...]
 """How users name a common mode: by its number, or by psana's parameters."""
 
+CommonModeChoice = CommonModeNumber | Mapping[str, Any]
+"""The same, or a table that has it as ``number``, with what it needs beside it; see
+`smalldata_ana.detector.common_mode_inputs`."""
+
 
 def label_of(common_mode: CommonModeNumber) -> str:
     """Return what a common mode is called in the names of images.
@@ -56,6 +60,7 @@ class Correction(enum.Enum):
     DATA = "its data bits"
     FIRST_PEDESTAL = "less the pedestal of the first gain stage"
     PEDESTAL = "less the pedestal of its gain stage"
+    NOMINAL = "less the pedestal of its gain stage, times a nominal factor"
     GAIN = "less the pedestal of its gain stage, divided by the gain"
 
 
@@ -93,9 +98,6 @@ class CommonMode:
     algorithm : what estimates the common mode, between pedestal and gain
     pars : its parameters; where psana has the algorithm, as psana takes them
     source : where number and parameters are from
-    missing : what it would need and there is not, or an empty string; such a common
-        mode is known, but refused
-    lookback : how many earlier events it needs
     """
 
     number: CommonModeNumber
@@ -104,8 +106,6 @@ class CommonMode:
     algorithm: Algorithm = Algorithm.NONE
     pars: tuple[float, ...] = ()
     source: str = ""
-    missing: str = ""
-    lookback: int = 0
 
     @property
     def label(self) -> str:
@@ -121,6 +121,18 @@ class CommonMode:
     def is_raw(self) -> bool:
         """True if no constants are used."""
         return self.correction in {Correction.WORD, Correction.DATA}
+
+    @property
+    def needs(self) -> str:
+        """What must be given with its number: ``region``, ``ghost`` or nothing."""
+        return _NEEDS.get(self.algorithm, "")
+
+
+_NEEDS = {
+    Algorithm.REGION: "region",
+    Algorithm.REGION_AND_HALF_ROWS: "region",
+    Algorithm.GHOST: "ghost",
+}
 
 
 def by_number(modes: Iterable[CommonMode]) -> dict[int, CommonMode]:
@@ -170,9 +182,10 @@ class Kind:
         `configured_stages`, an index into its result; negative: an invalid word
     configured_stages : returns the gain stages of each pixel from its control bits,
         ``(planes, panels, rows, columns)``; None where the word alone tells
+    nominal_factors : for each gain stage, what its values are multiplied with to be
+        like those of the first one, for common modes that do not use the gains
     adds_offset : True if ``pixel_offset`` is added to the pedestals, as psana does
     common_modes : the corrections that there are, by number
-    refused_common_modes : those that are known, but cannot be done
     default_common_mode : the one for users who ask for none
     suggested_common_mode : one that may serve better, or None
     banks : how many banks with a common mode a panel has, one below the other and side
@@ -199,9 +212,9 @@ class Kind:
     gain_bits: int = 0
     plane_of_bits: tuple[int, int, int, int] = (0, 0, 0, 0)
     configured_stages: Stages | None = None
+    nominal_factors: tuple[float, ...] = (1.0,)
     adds_offset: bool = False
     common_modes: Mapping[int, CommonMode] = field(default_factory=CAMERA_MODES.copy)
-    refused_common_modes: Mapping[int, CommonMode] = field(default_factory=dict)
     default_common_mode: int = 0
     suggested_common_mode: int | None = None
     banks: tuple[int, int] | None = None
@@ -219,19 +232,13 @@ class Kind:
         Raises
         ------
         ParameterError
-            if this kind has none of that number, or something that it needs is not
-            known
+            if this kind has none of that number
         """
         wanted = self.default_common_mode if number is None else number
         if isinstance(wanted, tuple | list) and self.parameter_modes is not None:
             return self.parameter_modes(tuple(wanted))
         if isinstance(wanted, int) and wanted in self.common_modes:
             return self.common_modes[wanted]
-        if isinstance(wanted, int) and wanted in self.refused_common_modes:
-            raise ParameterError(
-                f"common mode {wanted} of {self.dettype!r} cannot be done: "
-                f"{self.refused_common_modes[wanted].missing}"
-            )
         there = ", ".join(
             f"{mode.number} ({mode.text})" for mode in self.common_modes.values()
         )
@@ -263,7 +270,8 @@ class Kind:
         ParameterError
             if its default common mode, or -1, is not among its common modes, if it has
             gain bits but no data mask, if it names a gain stage that it does not have,
-            if its chips do not fill its panels, or an unbonded pixel is not on a chip
+            or lacks nominal factors that a common mode needs, if its chips do not fill
+            its panels, or an unbonded pixel is not on a chip
         """
         self.common_mode()
         self.common_mode(RAW)
@@ -274,6 +282,14 @@ class Kind:
             raise ParameterError(
                 f"plane_of_bits {self.plane_of_bits} of {self.dettype!r} names more "
                 f"gain stages than the {stages} of gain_stages"
+            )
+        nominal = any(
+            mode.correction is Correction.NOMINAL for mode in self.common_modes.values()
+        )
+        if nominal and len(self.nominal_factors) != stages:
+            raise ParameterError(
+                f"nominal_factors {self.nominal_factors} of {self.dettype!r} are not "
+                f"one for each of its {stages} gain stages"
             )
         for panel, chip in zip(self.panel_shape, self.chip_shape, strict=True):
             if chip is not None and (chip < 1 or (panel is not None and panel % chip)):

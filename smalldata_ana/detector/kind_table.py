@@ -15,9 +15,9 @@ from smalldata_ana.detector.common_mode_table import (
     CSPAD_PARAMETERS,
     EPIX10KA_PARAMETERS,
     EPIX100_PARAMETERS,
+    ICARUS_PARAMETERS,
     JUNGFRAU_PARAMETERS,
     common_modes_of,
-    refused_modes_of,
 )
 from smalldata_ana.detector.kind_model import RAW, Kind
 
@@ -61,8 +61,8 @@ _EPIX10KA = Kind(
     gain_bits=0x4000,
     plane_of_bits=(0, 1, 0, 1),
     configured_stages=gain_modes.epix10ka_stages,
+    nominal_factors=gain_modes.NOMINAL_FACTORS,
     common_modes=common_modes_of("epix10ka"),
-    refused_common_modes=refused_modes_of("epix10ka"),
     default_common_mode=80,
     banks=(2, 8),
     common_mode_stages=gain_modes.UNSWITCHED,
@@ -127,7 +127,7 @@ _ICARUS = Kind(
     panel_shape=(1024, 512),
     unbonded=((slice(None), slice(255, 257)),),
     common_modes=common_modes_of("icarus"),
-    refused_common_modes=refused_modes_of("icarus"),
+    parameter_modes=ICARUS_PARAMETERS,
 )
 # MX170-HS, 170 mm wide, read out with 3840 pixels or fewer.  The camera subtracts a
 # background of its own.

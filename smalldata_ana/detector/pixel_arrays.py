@@ -12,11 +12,11 @@ from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.detector.detector_constants import DetectorConstants
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.kind_model import CommonModeNumber
-from smalldata_ana.detector.masks import MaskParts, as_users, pixel_areas
+from smalldata_ana.detector.masks import REASONS, MaskParts, as_users, pixel_areas
 from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.detector.panel_grid import panel_normals
 from smalldata_ana.detector.protocol import Array, Kept
-from smalldata_ana.errors import ParameterError
+from smalldata_ana.errors import GeometryError, ParameterError, SmallDataError, unknown
 from smalldata_ana.sources.base import PixelPositions, Run
 
 MaskArray = npt.NDArray[np.uint8]
@@ -44,6 +44,10 @@ NAMES = (
     "isGainswitching",
     "common_mode",
     "common_mode_pars",
+    "cm_region",
+    "ghost_p0",
+    "ghost_p1",
+    "ghost_origin",
 )
 """The attributes of `PixelArrays` that are recorded with the results."""
 
@@ -58,6 +62,11 @@ class PixelArrays:
     run, detname : the detector
     calibration : how its raw frames become images
     maskCentral : mask the wide pixels where two chips meet
+
+    Raises
+    ------
+    GeometryError
+        if the detector has a geometry among its constants that does not fit it
     """
 
     def __init__(
@@ -69,6 +78,9 @@ class PixelArrays:
         self.maskCentral = maskCentral
         self.local_gain: npt.NDArray[np.float32] | None = None
         self.shared = Kept()
+        if "geometry" in calibration.constants.items:
+            # one of another detector is an error now, not at some event
+            self.positions = self._found_positions()
 
     def arrays_as_dict(self) -> dict[str, Any]:
         """Return the attributes of `NAMES`, but for those that there are not."""
@@ -125,7 +137,7 @@ class PixelArrays:
         noise = self.calibration.rms
         if noise is None or self.local_gain is None:
             return noise
-        return noise * self.local_gain
+        return noise * np.abs(self.local_gain)
 
     @property
     def isGainswitching(self) -> bool:
@@ -145,30 +157,105 @@ class PixelArrays:
         pars[: len(given)] = given
         return pars
 
+    @property
+    def cm_region(self) -> MaskArray | None:
+        """Pixels whose median is the common mode, or None where it takes no region."""
+        region = self.calibration.inputs.region
+        return None if region is None else as_users(region)
+
+    @property
+    def ghost_p0(self) -> npt.NDArray[np.float32] | None:
+        """What the frame before always leaves, float32 [`unit`], or None."""
+        ghost = self.calibration.inputs.ghost
+        return None if ghost is None else ghost.p0
+
+    @property
+    def ghost_p1(self) -> npt.NDArray[np.float32] | None:
+        """Share of the frame before that is left in the next one, float32, or None."""
+        ghost = self.calibration.inputs.ghost
+        return None if ghost is None else ghost.p1
+
+    @property
+    def ghost_origin(self) -> str | None:
+        """Where `ghost_p0` and `ghost_p1` are from, or None."""
+        ghost = self.calibration.inputs.ghost
+        return None if ghost is None else ghost.origin
+
     # -- replaced ----------------------------------------------------------------------
 
     def setGain(self, local_gain: npt.ArrayLike) -> None:
         """Multiply the calibrated images with a factor of each pixel from now on.
 
+        Pixels whose factor is 0 or not a number are not `good`, and give 0.
+
         Raises
         ------
         ParameterError
-            if the factors do not have the shape of a frame
+            if the factors do not have the shape of a frame, or leave no good pixel;
+            nothing has changed then
         """
-        factor = self._fitting("local_gain", local_gain, self.calibration.shape)
-        self.local_gain = factor.astype(np.float32)
+        given = self._fitting("local_gain", local_gain, self.calibration.shape)
+        factor = given.astype(np.float32)
+        factor[~np.isfinite(factor)] = 0
+        self._replace("local_gain", local_gain=factor)
 
     def setMask(self, mask: npt.ArrayLike) -> None:
         """Use another `mask` from now on: 1 = good, shape of a frame.
 
+        `cmask` keeps those of its pixels that are in the mask; what it loses does not
+        come back with a later mask, but with `setcMask`.  The functions that are
+        attached are prepared again with the new `good`.
+
         Raises
         ------
         ParameterError
-            if it has another shape
+            if it has another shape, or leaves no good pixel; nothing has changed then
         """
-        self.mask = (self._fitting("mask", mask, self.calibration.shape) != 0).astype(
-            np.uint8
-        )
+        given = as_users(self._fitting("mask", mask, self.calibration.shape) != 0)
+        self._replace("mask", mask=given, cmask=self.cmask & given)
+
+    def setcMask(self, mask: npt.ArrayLike) -> None:
+        """Use the pixels of `mask` that this mask keeps as `cmask` from now on.
+
+        The functions that are attached are prepared again with the new `good`.
+
+        Raises
+        ------
+        ParameterError
+            if it does not have the shape of a frame, or leaves no good pixel; nothing
+            has changed then
+        """
+        given = as_users(self._fitting("cmask", mask, self.calibration.shape) != 0)
+        self._replace("cmask", cmask=self.mask & given)
+
+    def _replace(self, what: str, **new: Any) -> None:
+        """Give attributes other values, or, after an error, all those of before.
+
+        Parameters
+        ----------
+        what : name of what a user has replaced
+        new : the values, by attribute; None: to be made anew
+        """
+        before = vars(self).copy()
+        vars(self).update(new)
+        for name in ("good", *(name for name, value in new.items() if value is None)):
+            vars(self).pop(name, None)
+        try:
+            if not self.good.any():
+                raise ParameterError(
+                    f"the new {what} of {self.detname!r} leaves no good pixel; the "
+                    "former one stays"
+                )
+            self._prepare()
+        except SmallDataError:
+            vars(self).clear()
+            vars(self).update(before)
+            self._prepare()
+            raise
+
+    def _prepare(self) -> None:
+        """Prepare what was made with values that are other ones now."""
+        self.shared.clear()
 
     def _fitting(
         self, what: str, value: npt.ArrayLike, shape: tuple[int, ...]
@@ -210,21 +297,38 @@ class PixelArrays:
         ----------
         reasons : ``calib``, ``status``, ``edges``, ``central``, ``unbond``,
             ``unbondnbrs``, ``unbondnbrs8``; see `smalldata_ana.detector.masks`
+
+        Raises
+        ------
+        ParameterError
+            if there is no such reason
         """
+        for name in reasons:
+            if name not in REASONS:
+                raise ParameterError(unknown("reason to mask", name, REASONS))
         return as_users(self._masks.good(**reasons))
 
     @cached_property
     def good(self) -> npt.NDArray[np.bool_]:
         """Pixels to use, bool: those of `cmask` with usable constants."""
         good: npt.NDArray[np.bool_] = self.calibration.good & (self.cmask != 0)
-        return good
+        return good if self.local_gain is None else good & (self.local_gain != 0)
 
     # -- positions ---------------------------------------------------------------------
 
     @cached_property
     def positions(self) -> PixelPositions | None:
         """Where the pixels are, or None where there is no geometry."""
-        return positions_of(self.run, self.detname)
+        return self._found_positions()
+
+    def _found_positions(self) -> PixelPositions | None:
+        try:
+            return positions_of(self.run, self.detname)
+        except GeometryError as error:
+            raise GeometryError(
+                f"{error}. Put the right one with `smalldata-ana calib put "
+                f"{self.detname} geometry FILE --begin RUN`"
+            ) from error
 
     @cached_property
     def normals(self) -> npt.NDArray[np.float64] | None:

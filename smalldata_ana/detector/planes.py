@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from smalldata_ana.detector.detector_constants import DetectorConstants
 from smalldata_ana.detector.kind_model import RAW, Algorithm, CommonMode, Correction
-from smalldata_ana.errors import ConstantsError
+from smalldata_ana.errors import ConstantsError, counted
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Stages = npt.NDArray[np.int8]
+
+_CONFIGURATION = "gain configuration of the pixels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +28,20 @@ class Planes:
     pedestal : float32 ``(planes, *frame)`` [ADU], with the offset
     factor : float32 ``(planes, *frame)``: 1/gain, or 1 without gains; 0 where a pixel
         is bad or its constants are not usable
-    in_gain : True if the factor holds gains [keV/ADU]
+    correction : `Correction.GAIN` where the factor holds gains [keV/ADU], `NOMINAL`
+        where it holds nominal factors, else `PEDESTAL`
     usable : bool, shape of a frame; pixels with usable constants in the first plane
     """
 
     pedestal: Image
     factor: Image
-    in_gain: bool
+    correction: Correction
     usable: Mask
+
+    @property
+    def in_gain(self) -> bool:
+        """True if the factor holds gains [keV/ADU]."""
+        return self.correction is Correction.GAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +53,14 @@ class Noise:
     fitted : the constants
     stages : gain stage of each pixel by plane, or None where the planes are the stages
     known : False if the gain stages of the pixels would be needed, and are not known
-    in_gain : True for noise in keV, not ADU
+    correction : `Correction.GAIN` for noise in keV, `NOMINAL` for ADU times the nominal
+        factors, else ADU
     """
 
     fitted: DetectorConstants
     stages: Stages | None
     known: bool
-    in_gain: bool
+    correction: Correction
 
     def __call__(self) -> Image | None:
         """Return the noise in the first plane, shape of a frame, if it is known."""
@@ -59,7 +68,7 @@ class Noise:
         if rms is None:
             return None
         first: Image = _chosen(rms, self.stages)[0].copy()
-        gain = self.fitted.by_stage("pixel_gain") if self.in_gain else None
+        gain = _gain(self.fitted, self.correction)
         if gain is None:
             return first
         gain_first = _chosen(gain, self.stages)[0]
@@ -101,21 +110,70 @@ class SetUp:
                 f"{self.stages.shape[1:]}, its frames {fitted.info.shape}"
             )
 
-    def possible(self, wanted: CommonMode) -> CommonMode:
-        """Return the correction, or raw with a note where something is missing."""
-        if wanted.is_raw:
+    def possible(self, wanted: CommonMode, *, asked: bool, strict: bool) -> CommonMode:
+        """Return a correction, or a lesser one with a note if something is missing.
+
+        What is done without gains, `planes` says.
+
+        Parameters
+        ----------
+        wanted : the correction
+        asked : True if a user has asked for this one
+        strict : True if no lesser one will do, asked for or not; but a camera, whose
+            default does no more than subtract pedestals, can have raw data instead
+
+        Raises
+        ------
+        ConstantsError
+            if something is missing, and no lesser one will do
+        """
+        missing = self._missing(wanted)
+        if missing is None:
             return wanted
-        if self.pedestal is None:
-            missing = "pedestals"
-        elif self.undecided and wanted.correction is not Correction.FIRST_PEDESTAL:
-            missing = "gain configuration of the pixels"
-        elif wanted.algorithm is Algorithm.NEIGHBOUR_EXCLUSION and self._no_noise():
+        if strict:
+            lesser = not asked and missing == "pedestals" and self._is_camera
+        else:
+            lesser = not asked or missing == "pixel_gain"
+        if not lesser:
+            raise ConstantsError(
+                f"common mode {wanted.number} of {self.fitted.info.name!r} cannot be "
+                f"done: {self._lacks(missing)}; common_mode=-1 gives raw data"
+            )
+        if missing == "pixel_gain":
+            return wanted
+        if missing == "pixel_rms":
             self.fitted.notes.append("no noise of the pixels: without common mode")
             return self.fitted.kind.common_mode(0)
-        else:
-            return wanted
         self.fitted.notes.append(f"no {missing}: raw data")
         return self.fitted.kind.common_mode(RAW)
+
+    def _lacks(self, missing: str) -> str:
+        if missing == _CONFIGURATION:
+            return f"there is no {missing} in the data of the run"
+        return self.fitted.lacks(missing)
+
+    def _missing(self, wanted: CommonMode) -> str | None:
+        """Return the name of what a correction needs and there is not."""
+        if wanted.is_raw:
+            return None
+        if self.pedestal is None:
+            return "pedestals"
+        if self.undecided and wanted.correction is not Correction.FIRST_PEDESTAL:
+            return _CONFIGURATION
+        if wanted.algorithm is Algorithm.NEIGHBOUR_EXCLUSION and self._no_noise():
+            return "pixel_rms"
+        # Without gains, the stages of a pixel would be on different scales.
+        several = len(self.fitted.kind.gain_stages) > 1
+        by_gain = wanted.correction is Correction.GAIN
+        without = "pixel_gain" not in self.fitted.constants.items
+        return "pixel_gain" if several and by_gain and without else None
+
+    @property
+    def _is_camera(self) -> bool:
+        default = self.fitted.kind.common_mode()
+        plain = default.correction is Correction.PEDESTAL
+        no_words = self.fitted.kind.data_mask is None
+        return plain and no_words and default.algorithm is Algorithm.NONE
 
     def planes(self, mode: CommonMode) -> Planes:
         """Return the planes of a correction that is `possible`, but not raw.
@@ -127,11 +185,14 @@ class SetUp:
         """
         pedestal = self._with_offset()
         if mode.correction is Correction.FIRST_PEDESTAL:
-            return self._scaled(pedestal[:1], None)
-        gain = self._gain() if mode.correction is Correction.GAIN else None
+            return self._scaled(pedestal[:1], None, mode.correction)
+        gain = _gain(self.fitted, mode.correction)
+        if gain is None and mode.correction is Correction.GAIN:
+            self.fitted.notes.append("no gain: pedestals subtracted only, in ADU")
         return self._scaled(
             _chosen(pedestal, self.stages),
             None if gain is None else _chosen(gain, self.stages),
+            mode.correction,
         )
 
     def part(self, planes: Planes) -> Mask:
@@ -150,12 +211,16 @@ class SetUp:
 
     def noise_in_adu(self) -> Image | None:
         """Return the noise in the first plane [ADU], if it is known."""
-        return Noise(self.fitted, self.stages, not self.undecided, in_gain=False)()
+        known = not self.undecided
+        return Noise(self.fitted, self.stages, known, Correction.PEDESTAL)()
 
     def good(self, planes: Planes | None) -> Mask:
         """Return the pixels to use, shape of a frame."""
-        good = self.status & self.fitted.mask_good()
-        return good if planes is None else good & planes.usable
+        good = self.fitted.mask_good()
+        good &= self.status
+        if planes is not None:
+            good &= planes.usable
+        return good
 
     def noise(self, planes: Planes | None) -> Noise:
         """Return what finds the noise in the unit of the images."""
@@ -164,7 +229,7 @@ class SetUp:
             self.fitted,
             stages=self.stages if configured else None,
             known=not self.undecided,
-            in_gain=planes is not None and planes.in_gain,
+            correction=Correction.PEDESTAL if planes is None else planes.correction,
         )
 
     def _no_noise(self) -> bool:
@@ -177,40 +242,55 @@ class SetUp:
         offset = self.fitted.by_stage("pixel_offset") if adds else None
         return self.pedestal if offset is None else self.pedestal + offset
 
-    def _gain(self) -> Image | None:
-        gain = self.fitted.by_stage("pixel_gain")
-        if gain is None:
-            self.fitted.notes.append("no gain: pedestals subtracted only, in ADU")
-        return gain
-
-    def _scaled(self, pedestal: Image, gain: Image | None) -> Planes:
-        """Make the planes one after the other, which keeps the memory small."""
+    def _scaled(
+        self, pedestal: Image, gain: Image | None, correction: Correction
+    ) -> Planes:
+        """Make the planes panel by panel, which keeps the memory small."""
         factor, clean = np.zeros_like(pedestal), pedestal
-        first = everywhere = np.ones(self.fitted.info.shape, np.bool_)
-        for plane in range(len(pedestal)):
-            usable = np.isfinite(pedestal[plane])
-            if not usable.all():
-                # the constants themselves are not to be changed
-                clean = pedestal.copy() if clean is pedestal else clean
-                clean[plane][~usable] = 0
-            if gain is None:
-                np.copyto(factor[plane], 1, where=usable)
-            else:
-                usable &= np.isfinite(gain[plane])
-                usable &= gain[plane] != 0
-                np.divide(1, gain[plane], out=factor[plane], where=usable)
-            factor[plane] *= self.status
-            first = usable if plane == 0 else first
-            everywhere = everywhere & usable
-        self._note_unusable(int(np.count_nonzero(~everywhere)))
-        return Planes(clean, factor, gain is not None, first)
+        first = np.empty(self.fitted.info.shape, np.bool_)
+        unusable = 0
+        for panel in np.ndindex(pedestal.shape[1:-2]):
+            somewhere = np.zeros(pedestal.shape[-2:], np.bool_)
+            for plane in range(len(pedestal)):
+                at = (plane, *panel)
+                usable = np.isfinite(pedestal[at])
+                if not usable.all():
+                    # the constants themselves are not to be changed
+                    clean = pedestal.copy() if clean is pedestal else clean
+                    clean[at][~usable] = 0
+                if gain is None:
+                    np.copyto(factor[at], 1, where=usable)
+                else:
+                    usable &= np.isfinite(gain[at])
+                    usable &= gain[at] != 0
+                    np.divide(1, gain[at], out=factor[at], where=usable)
+                factor[at] *= self.status[panel]
+                somewhere |= ~usable
+                if plane == 0:
+                    first[panel] = usable
+            unusable += int(np.count_nonzero(somewhere))
+        self._note_unusable(unusable)
+        done = Correction.PEDESTAL if gain is None else correction
+        return Planes(clean, factor, done, first)
 
     def _note_unusable(self, count: int) -> None:
         if count:
             self.fitted.notes.append(
-                f"{count} pixels have, in some gain stage, a pedestal that is not a "
-                "number, or a gain that is not a number or 0; there they give 0"
+                f"{counted(count, 'pixel')} with, in some gain stage, a pedestal that "
+                "is not a number, or a gain that is not a number or 0; there they give "
+                "0"
             )
+
+
+def _gain(fitted: DetectorConstants, correction: Correction) -> Image | None:
+    """Return what values are divided by in each gain stage, (stages, *frame)."""
+    if correction is Correction.GAIN:
+        return fitted.by_stage("pixel_gain")
+    if correction is Correction.NOMINAL:
+        inverse = 1 / np.array(fitted.kind.nominal_factors, np.float32)
+        of_stage = inverse.reshape(-1, *(1,) * len(fitted.info.shape))
+        return np.broadcast_to(of_stage, (len(inverse), *fitted.info.shape))
+    return None
 
 
 def _chosen(by_stage: Image, stages: Stages | None) -> Image:

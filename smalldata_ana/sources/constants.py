@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,11 +76,13 @@ class Constants:
     detector : its name
     items : the constants by name; what there is none of is absent
     notes : remarks for people, e.g. that two stores differ
+    places : where they were looked for
     """
 
     detector: str
     items: Mapping[str, Constant]
     notes: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
     def array(self, name: str) -> npt.NDArray[Any] | None:
         """Return the array of a constant, or None where there is none."""
@@ -147,7 +149,7 @@ def valid_constants(
         remote = database()
     except SmallDataError as error:
         note = f"the constants database was not used: {error}"
-        return Constants(detector, local.items, (*local.notes, note))
+        return replace(local, notes=(*local.notes, note))
     items, notes = dict(remote.items), [*local.notes, *remote.notes]
     for name, ours in local.items.items():
         theirs = remote.items.get(name)
@@ -155,7 +157,8 @@ def valid_constants(
             items[name] = ours
         if theirs is not None and not _same(ours, theirs):
             notes.append(_difference(detector, ours, theirs, items[name] is ours))
-    return Constants(detector, items, tuple(notes))
+    places = (*local.places, "psana's constants database")
+    return Constants(detector, items, tuple(notes), places)
 
 
 def _newer(one: Constant, other: Constant) -> bool:

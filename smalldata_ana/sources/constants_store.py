@@ -186,7 +186,8 @@ class ConstantsStore:
         valid = self.valid(detector, run)
         items = {name: record.read() for name, record in valid.items()}
         notes = tuple(_other_hardware(r, serial) for r in valid.values())
-        return Constants(detector, items, tuple(note for note in notes if note))
+        said = tuple(note for note in notes if note)
+        return Constants(detector, items, said, (str(self._folder(detector)),))
 
     def put(
         self,
