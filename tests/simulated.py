@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from smalldata_ana.errors import MissingSoftwareError
+from smalldata_ana.opening import open_run
 from smalldata_ana.simulation.detectors import kind
-from smalldata_ana.simulation.run_writer import SimulatedRun
+from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
+from smalldata_ana.simulation.run_writer import SimulatedRun, make_run
+from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.psana2 import mended
 
 try:
@@ -49,3 +53,24 @@ def good(made: SimulatedRun, detector: str) -> Any:
     for name in ("dead", "hot", "noisy"):
         use.flat[made.truth[f"{detector}/{name}"]] = False
     return use
+
+
+def ours(made: SimulatedRun, **options: Any) -> Run:
+    """Open a run as users do, with its constants if they were written."""
+    return open_run(
+        made.spec.experiment,
+        made.spec.run,
+        xtc_dir=made.xtc_dir,
+        calib_dir=made.calib_dir if made.spec.with_constants else None,
+        **options,
+    )
+
+
+def make(folder: Path, **changes: Any) -> SimulatedRun:
+    """Write a run of a small detector; ``changes`` are of its specification."""
+    options: dict[str, Any] = {
+        "detectors": (DetectorSpec("cspad140k"),),
+        "events": 8,
+        "with_constants": False,
+    }
+    return make_run(folder, RunSpec(**{**options, **changes}))

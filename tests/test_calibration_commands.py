@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from contextlib import closing
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import simulated  # noqa: F401  skips where psana is not there
+from simulated import good
 
 from smalldata_ana.common_mode_noise import (
     ModeNoise,
@@ -16,7 +18,9 @@ from smalldata_ana.common_mode_noise import (
 )
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import NoDataError, ParameterError, UsageError
+from smalldata_ana.line_noise import LineNoise
 from smalldata_ana.opening import open_run
+from smalldata_ana.pedestals import make_pedestals
 from smalldata_ana.places import places
 from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
@@ -85,6 +89,7 @@ def test_what_a_dark_run_made_calibrates_the_run_before_it(session, made, capsys
     )
     assert before.ped is None or not np.array_equal(before.ped, pedestals.pedestals)
     printed = capsys.readouterr().out
+    assert "no dark run comes before it, so it is also for the runs from 1" in printed
     assert "valid for runs 1-end" in printed
     assert "opal/pedestals/1-end.npy" in printed
 
@@ -95,9 +100,10 @@ def test_bad_pixels_of_the_dark_run_are_found(session, made):
         assert (status.reshape(-1)[made[1].truth[f"epix100/{what}"]] != 0).all()
 
 
-def test_validity_and_files_are_as_asked(session, tmp_path):
+def test_validity_and_files_are_as_asked(session, tmp_path, capsys):
     anaps = session(2)
-    anaps.makePedestal("opal", begin=2, end=7, dirname="text")
+    assert "\n" not in repr(anaps.makePedestal("opal", begin=2, end=7, dirname="text"))
+    assert "no dark run comes before it" not in capsys.readouterr().out
     assert (tmp_path / "text/opal/pedestals/2-7.data").exists()
     assert (tmp_path / "calib/opal/pixel_status/2-7.npy").exists()
     assert session(1).run.constants("opal").items == {}
@@ -118,6 +124,44 @@ def test_dark_run_is_found_from_another_session(session, capsys):
     assert "run 1 itself has other pedestals: none" in capsys.readouterr().out
     with pytest.raises(UsageError, match="name of a selection"):
         anaps.makePedestal("opal", runs=[2], useFilter=np.ones(EVENTS, bool))
+
+
+def test_several_dark_runs_in_one_call(session, made):
+    dark = RunSpec(
+        run=3, detectors=DETECTORS, events=20, dark=True, with_constants=False
+    )
+    make_run(made[0], dark)
+    anaps = session(1)
+    pedestals = anaps.makePedestal("opal", runs=[2, 3], dirname=None)
+    assert pedestals.runs == (2, 3)
+    assert [stage.frames for stage in pedestals.stages] == [EVENTS + 20]
+    with closing(open_run("xppsim01", 3, xtc_dir=made[0] / "xtc")) as third:
+        frames = [session(2).run.read("opal", e) for e in range(EVENTS)]
+        frames += [third.read("opal", e) for e in range(20)]
+    expected = np.mean(frames, axis=0)[pedestals.status == 0]
+    found = pedestals.pedestals[pedestals.status == 0]
+    np.testing.assert_allclose(found, expected, atol=0.5)
+    assert np.mean(np.abs(found - expected) < 1e-3) > 0.999
+    assert plt.gcf().get_suptitle().startswith("xppsim01 run 2, 3, opal")
+
+
+def test_epix10ka_stages_are_those_of_the_steps(tmp_path):
+    quad = (DetectorSpec("epixquad", streams=2),)
+    spec = RunSpec(detectors=quad, events=60, steps=5, dark=True, with_constants=False)
+    made = make_run(tmp_path, spec)
+    truth, use = made.constants["epixquad"], good(made, "epixquad")
+    with closing(open_run("xppsim01", 1, xtc_dir=tmp_path / "xtc")) as run:
+        found = make_pedestals(run, "epixquad")
+    assert [(s.name, s.frames) for s in found.stages] == [
+        (name, 12) for name in ("FH", "FM", "FL", "AHL_H", "AML_M")
+    ]
+    for stage in found.stages:
+        n = stage.number
+        off = (found.pedestals[n] - truth["pedestals"][n])[use]
+        error = truth["pixel_rms"][n][use] / np.sqrt(stage.frames)
+        assert np.sqrt(np.mean((off / error) ** 2)) == pytest.approx(1, abs=0.02)
+    assert np.isnan(found.pedestals[5:]).all()
+    assert "no constants of AHL_L, AML_L" in found.notes[-1]
 
 
 def test_state_of_the_session_stays(session):
@@ -151,10 +195,24 @@ def test_corrections_are_compared(session, capsys):
     comparison = anaps.compareCommonMode("opal", [0, 30], 20)
     assert [mode.number for mode in comparison.modes] == [0, 30]
     assert comparison.modes[0].noise == pytest.approx(3.0, rel=0.05)
-    assert comparison.modes[0].row_noise < 0.1
+    assert str(comparison.modes[0].row_noise).startswith("< 0.")
     assert comparison.recommended == 0
     printed = capsys.readouterr().out
     assert "recommended: 0, because none of the others lowers its noise" in printed
+    assert "note:" not in printed[printed.index("recommended") :]
+    assert re.fullmatch(
+        "<Comparison of 2 .*recommended 0, because .*>", f"{comparison}"
+    )
+
+
+def test_comparison_tells_of_light(session, capsys):
+    anaps = session(1)
+    told = anaps.compareCommonMode("epix100", [-1], 6, plot=False).notes
+    assert told[0].startswith("6 of the 6 events had X-rays")
+    dark = np.count_nonzero(anaps.selections["xoff"])
+    assert dark == 1
+    assert "this one has no such events" in told[0]
+    assert f"note: {told[0]}" in capsys.readouterr().out
 
 
 # ---- recommendations -----------------------------------------------------------------
@@ -163,7 +221,10 @@ def test_corrections_are_compared(session, capsys):
 def mode(number, noise, signal=np.nan, unit="keV") -> ModeNoise:
     image = np.zeros((2, 2), np.float32)
     good = np.ones((2, 2), bool)
-    return ModeNoise(number, "", unit, image, image, good, 0, noise, 0, 0, signal)
+    lines = LineNoise(0, 0.1)
+    return ModeNoise(
+        number, "", unit, image, image, good, 0, noise, lines, lines, signal
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,8 +261,8 @@ def test_row_noise_and_lost_signal_are_measured(tmp_path):
     compared = compare_common_modes(Hdf5Run(path), "det", [0, 30], events=events)
     first = compared.modes[0]
     assert first.noise == pytest.approx(np.hypot(5, 4), rel=0.02)
-    assert first.row_noise == pytest.approx(4, rel=0.1)
-    assert first.column_noise < 0.7
+    assert first.row_noise.value == pytest.approx(4, rel=0.05)
+    assert str(first.column_noise) == "< 0.3"
     assert first.signal == pytest.approx(1)
     with pytest.raises(ParameterError, match="at least two events"):
         compare_common_modes(Hdf5Run(path), "det", events=events[:1])

@@ -11,16 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from simulated import opened
 
-from smalldata_ana.errors import MissingSoftwareError
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
 from smalldata_ana.simulation.run_writer import SimulatedRun, make_run
-from smalldata_ana.sources.psana2 import mended
-
-try:
-    mended.psana()
-except MissingSoftwareError as error:
-    pytest.skip(str(error), allow_module_level=True)
 
 CHECKOUT = Path(__file__).parents[1]
 REAL = CHECKOUT.parent / "shared/data/lcls2_xtc2"
@@ -61,7 +55,7 @@ def loop(folder: Path, detector: str, roi: list[list[int]], *source: object) -> 
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedRun:
+def made(tmp_path_factory: pytest.TempPathFactory) -> SimulatedRun:
     spec = RunSpec(
         experiment="xppsim02",
         detectors=(
@@ -73,44 +67,56 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> SimulatedRun:
     return make_run(tmp_path_factory.mktemp("loop"), spec)
 
 
-def psana_sums(made: SimulatedRun, detector: str, window: object) -> list[float]:
+def psana_sums(
+    made: SimulatedRun, detector: str, window: object, **options: object
+) -> list[float]:
     """Return the sums of a window of psana's own calibrated frames."""
-    source = mended.psana().DataSource(
-        exp=made.spec.experiment,
-        run=made.spec.run,
-        dir=str(made.xtc_dir),
-        skip_calib_load="all",
-        log_level="ERROR",
-    )
-    run = next(source.runs())
-    run._calib_const[detector] = {
-        name: (value, {"experiment": made.spec.experiment, "run": 0})
-        for name, value in made.constants[detector].items()
-    }
+    run = opened(made)
     raw = run.Detector(detector).raw
-    frames = (raw.calib(event) for event in run.events())
+    frames = (raw.calib(event, **options) for event in run.events())
     return [
         np.nan if frame is None else frame[window].sum(dtype=float) for frame in frames
     ]
 
 
-def test_on_a_simulated_run(
-    tmp_path: Path, simulated: SimulatedRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from psana.psexp.ds_base import DataSourceBase
-
-    monkeypatch.setattr(DataSourceBase, "_get_file_info_from_db", lambda self, run: {})
+def test_on_a_simulated_run(tmp_path: Path, made: SimulatedRun) -> None:
     output = loop(
         tmp_path, "jungfrau1M", [[0, 1], [100, 120], [50, 60]],
         "-e", "xppsim02", "-r", 1,
-        "--xtc-dir", simulated.xtc_dir, "--calib-dir", simulated.calib_dir,
+        "--xtc-dir", made.xtc_dir, "--calib-dir", made.calib_dir,
     )  # fmt: skip
-    expected = psana_sums(simulated, "jungfrau1M", np.s_[0:1, 100:120, 50:60])
+    expected = psana_sums(made, "jungfrau1M", np.s_[0:1, 100:120, 50:60])
     assert np.isnan(expected[MISSING])
     with h5py.File(output / "xppsim02_Run0001.h5") as file:
         found = file["jungfrau1M/ROI_0_sum"][()]
-        assert len(file["timestamp"]) == simulated.spec.events
+        assert len(file["timestamp"]) == made.spec.events
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_common_mode_by_psanas_parameters(tmp_path: Path, made: SimulatedRun) -> None:
+    pars = (7, 3, 100, 10)
+    params = tmp_path / "params.toml"
+    params.write_text(
+        'schema = "smalldata-ana-params/1"\nexperiment = "xppsim02"\n'
+        "[[detector.jungfrau1M.common_mode]]\n"
+        f'runs = "1-"\ncommon_mode = {list(pars)}\n'
+        "[[detector.jungfrau1M.roi]]\n"
+        'runs = "1-"\nROI = [[0, 1], [100, 120], [50, 60]]\n'
+    )
+    command(
+        sys.executable, CHECKOUT / "producers/smd_producer.py",
+        "-e", "xppsim02", "-r", 1, "--params", params, "-d", tmp_path,
+        "--xtc-dir", made.xtc_dir, "--calib-dir", made.calib_dir,
+    )  # fmt: skip
+    window = np.s_[0:1, 100:120, 50:60]
+    plain = psana_sums(made, "jungfrau1M", window)
+    expected = psana_sums(made, "jungfrau1M", window, cversion=0, cmpars=pars)
+    assert not np.allclose(plain, expected, rtol=1e-3, equal_nan=True)
+    with h5py.File(tmp_path / "xppsim02_Run0001.h5") as file:
+        found = file["jungfrau1M/ROI_0_sum"][()]
+        recorded = file["UserDataCfg/jungfrau1M/common_mode"][()]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_array_equal(recorded, pars)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no real data in {REAL}")

@@ -11,6 +11,7 @@ from smalldata_ana.average_image import AverageImage
 from smalldata_ana.detector.geometry import STACKED, ImageGeometry
 from smalldata_ana.errors import NameNotFound, ParameterError
 from smalldata_ana.event_images import PixelHistogram
+from smalldata_ana.photon_peaks import Peak, PhotonPeaks
 from smalldata_ana.session.plots import (
     MASKED_COLOUR,
     colour_limits,
@@ -268,3 +269,27 @@ def test_a_histogram(figures):
     given = figures.subplots()[1]
     assert plot_histogram(histogram, log=False, ax=given, title="t") is given
     assert (given.get_yscale(), given.get_title()) == ("linear", "t")
+
+
+@pytest.mark.usefixtures("figures")
+def test_peaks_are_drawn_over_a_histogram():
+    zero, one = Peak(0.1, 0.01, 0.3, 0.01, 900), Peak(9.4, 0.01, 0.5, 0.01, 50)
+    histogram = PixelHistogram(
+        counts=np.arange(12),
+        edges=np.arange(-1.0, 12),
+        unit="keV",
+        n_used=4,
+        below=0,
+        above=0,
+        made={"experiment": "xppsim01", "run": 1, "detector": "epix"},
+    )
+    ax = plot_histogram(histogram, peaks=PhotonPeaks(zero, one, "keV"))
+    curve, *positions = ax.lines
+    assert curve.get_ydata().max() == pytest.approx(900)
+    assert [line.get_xdata()[0] for line in positions] == [0.1, 9.4]
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == [
+        "no photon: 0.1 keV, sigma 0.3", "one photon: 9.4 keV, sigma 0.5"
+    ]  # fmt: skip
+    alone = plot_histogram(histogram, peaks=PhotonPeaks(zero, None, "keV"))
+    assert len(alone.lines) == 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,46 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from simulated import opened, psana
+from simulated import opened, ours, psana
 
 from smalldata_ana.errors import (
     DetectorNotFound,
     NameNotFound,
-    RunNotFound,
-    SmallDataError,
-    UsageError,
 )
 from smalldata_ana.opening import open_run
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
 from smalldata_ana.simulation.run_writer import SimulatedRun, make_run
 from smalldata_ana.sources.base import Run
-from smalldata_ana.sources.datagrams import unfinished, whole_datagrams
+from smalldata_ana.sources.datagrams import whole_datagrams
 
 REAL = Path(__file__).parents[2] / "shared/data/lcls2_xtc2"
 EPIX = REAL / "test_epix_calib.xtc2"
 EVENTS = 12
 MISSING = (2, 9)
-TRUNCATED_AT = 5
-
-
-def ours(made: SimulatedRun, **options: Any) -> Run:
-    return open_run(
-        made.spec.experiment,
-        made.spec.run,
-        xtc_dir=made.xtc_dir,
-        calib_dir=made.calib_dir if made.spec.with_constants else None,
-        **options,
-    )
-
-
-def make(folder: Path, **changes: Any) -> SimulatedRun:
-    """Write a run of a small detector; ``changes`` are of its specification."""
-    options: dict[str, Any] = {
-        "detectors": (DetectorSpec("cspad140k"),),
-        "events": 8,
-        "with_constants": False,
-    }
-    return make_run(folder, RunSpec(**{**options, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +51,6 @@ def run(made: SimulatedRun) -> Iterator[Run]:
     found = ours(made)
     yield found
     found.close()
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> SimulatedRun:
-    """Return a run of one small detector."""
-    return make(tmp_path_factory.mktemp("bare"), steps=2)
 
 
 def psana_events(made: SimulatedRun) -> tuple[Any, list[Any]]:
@@ -376,259 +344,3 @@ def test_real_epixquad() -> None:
     assert not found.problems
     found.close()
     source.dm.close()
-
-
-@pytest.mark.parametrize("with_smd", [True, False])
-class TestFaults:
-    def test_chunks(self, tmp_path: Path, with_smd: bool) -> None:
-        made = make(tmp_path / "a", chunk_after=3, with_smd=with_smd)
-        plain = ours(make(tmp_path / "b"))
-        found = ours(made)
-        assert len(list(made.xtc_dir.glob("*-c002.xtc2"))) == 2
-        assert len(found) == len(plain) == 8
-        for event in range(8):
-            np.testing.assert_array_equal(
-                found.read("cspad140k", event), plain.read("cspad140k", event)
-            )
-        for name in ("gmd/millijoulesperpulse", "scan/lxt"):
-            np.testing.assert_array_equal(found.scalar(name), plain.scalar(name))
-        assert not found.problems
-
-    def test_missing_chunk(self, tmp_path: Path, with_smd: bool) -> None:
-        made = make(tmp_path, chunk_after=3, with_smd=with_smd)
-        (lost,) = made.xtc_dir.glob("*-s001-c001.xtc2")
-        lost.unlink()
-        found = ours(made)
-        assert len(found) == 8
-        there = found.contributed("cspad140k")
-        kept = [0, 1, 2, 6, 7] if with_smd else [0, 1, 2]
-        assert np.flatnonzero(there).tolist() == kept
-        assert found.read("cspad140k", 3) is None
-        (problem,) = found.problems
-        events = "3 of 8 events of" if with_smd else "a part of"
-        assert problem == f"{lost.name} is missing, and with it {events} stream 1"
-
-    def test_missing_chunk_of_the_timing(self, tmp_path: Path, with_smd: bool) -> None:
-        made = make(tmp_path, chunk_after=3, with_smd=with_smd)
-        (lost,) = made.xtc_dir.glob("*-s000-c001.xtc2")
-        lost.unlink()
-        found = ours(made)
-        codes = found.event_codes()
-        gone = (codes == -1).all(axis=1)
-        assert np.flatnonzero(gone).tolist() == (
-            [3, 4, 5] if with_smd else [3, 4, 5, 6, 7]
-        )
-        assert np.isnan(found.scalar("gmd/millijoulesperpulse")[gone]).all()
-        assert np.isfinite(found.scalar("gmd/millijoulesperpulse")[~gone]).all()
-
-    def test_truncated_data(self, tmp_path: Path, with_smd: bool) -> None:
-        made = make(tmp_path, truncate_at=TRUNCATED_AT, with_smd=with_smd)
-        found = ours(made)
-        assert len(found) == 8
-        assert found.contributed("cspad140k").sum() == TRUNCATED_AT
-        assert found.read("cspad140k", TRUNCATED_AT - 1) is not None
-        assert found.read("cspad140k", TRUNCATED_AT) is None
-        (problem,) = found.problems
-        assert "s001-c000.xtc2 is truncated" in problem
-        assert with_smd == ("3 of 8 events of stream 1 are lost" in problem)
-
-    def test_truncated_single_stream(self, tmp_path: Path, with_smd: bool) -> None:
-        made = make(tmp_path, truncate_at=TRUNCATED_AT, with_smd=with_smd)
-        found = open_run(files=[made.files[1]])
-        assert len(found) == (8 if with_smd else TRUNCATED_AT + 1)
-        assert found.contributed("cspad140k").sum() == TRUNCATED_AT
-        assert len(found.problems) == 1
-
-
-def test_missing_data_file_beside_its_offset_file(tmp_path: Path) -> None:
-    made = make(tmp_path)
-    made.files[1].unlink()
-    found = open_run(files=[made.files[0]])
-    assert len(found) == 8
-    from smalldata_ana.sources.psana2.run import Psana2Run
-    from smalldata_ana.sources.xtc_files import streams_of_files
-
-    (first,) = streams_of_files([made.files[0]])
-    second = type(first)(
-        made.files[1],
-        made.xtc_dir / "smalldata" / made.files[1].name.replace("xtc2", "smd.xtc2"),
-    )
-    both = Psana2Run([first, second], lambda *_: pytest.fail("no constants"))
-    assert len(both) == 8
-    (problem,) = both.problems
-    assert problem == (
-        f"{made.files[1].name} is missing, and with it 8 of 8 events of stream 1"
-    )
-    assert "cspad140k" not in both.detectors
-
-
-def test_damaged_events_count_as_missing(tmp_path: Path) -> None:
-    made = make(tmp_path)
-    with open(made.files[1], "r+b") as file:
-        events = [d for d in whole_datagrams(file) if d.service.is_event]
-        for event, content in ((2, bytes(24)), (4, b"\xff" * 24)):
-            file.seek(events[event].offset)
-            file.write(content)
-    found = ours(made)
-    for _ in range(2):
-        read = [found.read("cspad140k", k) is not None for k in range(8)]
-    assert read == [True, True, False, True, False, True, True, True]
-    assert found.problems == [
-        "2 events of stream 1 are damaged and count as missing",
-    ]
-
-
-def test_files_equal_the_run(bare: SimulatedRun, tmp_path: Path) -> None:
-    for path in bare.files:
-        (tmp_path / path.name).symlink_to(path)
-    loose = open_run(files=[tmp_path / path.name for path in bare.files])
-    whole = ours(bare)
-    np.testing.assert_array_equal(loose.timestamps, whole.timestamps)
-    np.testing.assert_array_equal(loose.steps, whole.steps)
-    assert loose.detectors == whole.detectors
-    assert loose.scalars == whole.scalars
-    for name in whole.scalars:
-        np.testing.assert_array_equal(loose.scalar(name), whole.scalar(name))
-    for event in range(len(whole)):
-        np.testing.assert_array_equal(
-            loose.read("cspad140k", event), whole.read("cspad140k", event)
-        )
-    assert (loose.experiment, loose.number) == (whole.experiment, whole.number)
-
-
-def test_some_of_the_panels(tmp_path: Path) -> None:
-    made = make(tmp_path, detectors=(DetectorSpec("jungfrau1M", streams=2),), events=3)
-    part = open_run(files=[made.files[0], made.files[2]])
-    whole = ours(made)
-    assert part.detectors["jungfrau1M"].panels == (1,)
-    assert part.detectors["jungfrau1M"].shape == (1, 512, 1024)
-    frame = whole.read("jungfrau1M", 2)
-    assert frame is not None
-    np.testing.assert_array_equal(part.read("jungfrau1M", 2), frame[1:])
-    positions, all_positions = (r.pixel_positions("jungfrau1M") for r in (part, whole))
-    assert positions is not None
-    assert all_positions is not None
-    np.testing.assert_array_equal(positions.x, all_positions.x[1:])
-
-
-@pytest.mark.parametrize("with_smd", [True, False])
-def test_run_that_grows(tmp_path: Path, with_smd: bool) -> None:
-    spec = {"rate": 25.0, "events": 30, "steps": 2, "with_smd": with_smd}
-    first = tmp_path / "xtc/xppsim01-r0001-s001-c000.xtc2"
-    writer = threading.Thread(target=make, args=(tmp_path,), kwargs=spec)
-    writer.start()
-    begun = threading.Event()
-    while not (unfinished(first).exists() and unfinished(first).stat().st_size > 5e5):
-        assert writer.is_alive()
-        begun.wait(0.02)
-    found = open_run("xppsim01", 1, xtc_dir=tmp_path / "xtc")
-    kept: dict[int, bytes] = {}
-    looks = set()
-    while len(found) < 30:
-        frames = {
-            int(found.timestamps[k]): found.read("cspad140k", k)
-            for k in range(len(kept), len(found))
-        }
-        kept |= {t: f.tobytes() for t, f in frames.items() if f is not None}
-        assert len(kept) == len(found)
-        looks.add(len(found))
-        begun.wait(0.05)
-        alive = writer.is_alive()
-        found.refresh()
-        assert alive or len(found) == 30
-    writer.join()
-    assert len(looks) > 2
-    found.refresh()
-    assert len(found) == 30
-    assert not found.problems
-    after = open_run("xppsim01", 1, xtc_dir=tmp_path / "xtc")
-    np.testing.assert_array_equal(found.timestamps, after.timestamps)
-    np.testing.assert_array_equal(found.steps, after.steps)
-    np.testing.assert_array_equal(found.scalar("scan/lxt"), after.scalar("scan/lxt"))
-    for number, time in enumerate(after.timestamps.tolist()):
-        frame = after.read("cspad140k", number)
-        assert frame is not None
-        assert kept.get(time, frame.tobytes()) == frame.tobytes()
-    # the files have other names now, and are found under them
-    found.close()
-    assert found.read("cspad140k", 0) is not None
-
-
-def test_no_descriptor_is_leaked(bare: SimulatedRun) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(20):
-        found = ours(bare)
-        found.read("cspad140k", 1)
-        found.scalar("scan/lxt")
-        found.close()
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-class TestClearErrors:
-    def test_not_an_xtc2_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "data.xtc2"
-        for content in (b"", b"no", b"nothing of an xtc2 file, but long enough" * 9):
-            path.write_bytes(content)
-            with pytest.raises(RunNotFound, match="is not an xtc2 file"):
-                open_run(files=[path])
-
-    def test_cut_within_its_begin(self, bare: SimulatedRun, tmp_path: Path) -> None:
-        path = tmp_path / bare.files[0].name
-        path.write_bytes(bare.files[0].read_bytes()[:500])
-        with pytest.raises(RunNotFound, match="is cut off within"):
-            open_run(files=[path])
-
-    def test_a_continuation(self, tmp_path: Path) -> None:
-        made = make(tmp_path, chunk_after=3)
-        chunk = next(made.xtc_dir.glob("*-s001-c001.xtc2"))
-        with pytest.raises(UsageError, match="continues another file"):
-            open_run(files=[chunk])
-        renamed = chunk.rename(tmp_path / "some.xtc2")
-        with pytest.raises(RunNotFound, match="not the first file of an xtc2 stream"):
-            open_run(files=[renamed])
-
-    def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(RunNotFound, match="there is no file"):
-            open_run(files=[tmp_path])
-
-    def test_file_that_cannot_be_read(self, bare: SimulatedRun, tmp_path: Path) -> None:
-        from smalldata_ana.sources.psana2.reading import configuration
-
-        with pytest.raises(RunNotFound, match=r"cannot read .*Is a directory"):
-            configuration(tmp_path)
-
-    def test_no_such_experiment(self, tmp_path: Path) -> None:
-        with pytest.raises(RunNotFound, match="no data of experiment 'xppnone12'"):
-            open_run("xppnone12", 1)
-        with pytest.raises(SmallDataError, match="not the name of an experiment"):
-            open_run("XPP none", 1)
-
-    def test_no_such_run(self, bare: SimulatedRun) -> None:
-        with pytest.raises(RunNotFound, match=r"run 9 in .*; there is run 1"):
-            open_run("xppsim01", 9, xtc_dir=bare.xtc_dir)
-
-    def test_nothing_was_said(self) -> None:
-        with pytest.raises(UsageError, match="say which run"):
-            open_run()
-        with pytest.raises(UsageError, match="say which run"):
-            open_run("xppsim01")
-
-    def test_files_of_several_runs(self, bare: SimulatedRun, tmp_path: Path) -> None:
-        other = make(tmp_path / "other", run=2)
-        with pytest.raises(UsageError, match="several runs"):
-            open_run(files=[bare.files[0], other.files[1]])
-        renamed = tmp_path / "a.xtc2"
-        renamed.symlink_to(other.files[1])
-        with pytest.raises(RunNotFound, match=r"'xppsim01 run 1', 'xppsim01 run 2'"):
-            open_run(files=[bare.files[0], renamed])
-
-    def test_files_of_another_run_than_was_said(self, bare: SimulatedRun) -> None:
-        with pytest.raises(RunNotFound, match="experiment 'xppsim01', not 'xppother'"):
-            open_run("xppother", 1, files=bare.files)
-        with pytest.raises(RunNotFound, match="run 1, not 4"):
-            open_run("xppsim01", 4, files=bare.files)
-
-
-def test_constants_store_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SmallDataError, match=r"no constants store .*nowhere"):
-        open_run("xppsim01", 1, calib_dir=tmp_path / "nowhere")

@@ -99,6 +99,13 @@ class Pedestals:
     stages: tuple[StageResult, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        frames = ", ".join(f"{s.name} {s.frames} frames" for s in self.stages)
+        return (
+            f"<Pedestals of {self.detector}, {self.experiment} run "
+            f"{', '.join(map(str, self.runs))}: {frames}>"
+        )
+
     def constants(self) -> dict[str, Array]:
         """Return the arrays by psana's names of the constants."""
         return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.errors import DetectorNotFound, NoDataError, UsageError, unknown
+from smalldata_ana.session.calibration_tables import comparison_table, pedestal_table
 from smalldata_ana.session.progress import Progress
 from smalldata_ana.session.selecting import Filter, choose_events
 from smalldata_ana.session.state import SessionState
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from smalldata_ana.common_mode_noise import Comparison
     from smalldata_ana.detector.geometry import ImageGeometry
-    from smalldata_ana.detector.kind_model import CommonModeNumber
+    from smalldata_ana.detector.kind_model import CommonModeChoice
     from smalldata_ana.pedestals import Pedestals
     from smalldata_ana.sources.base import Indices, Run
     from smalldata_ana.sources.constants_store import ConstantsStore
@@ -30,6 +32,12 @@ Array = npt.NDArray[Any]
 
 _ONLY_STORE = "calib"
 """The folder's name by which users of smalldata_tools mean the store."""
+
+
+_ALSO_BEFORE = (
+    "note: no dark run comes before it, so it is also for the runs from 1 on; begin= "
+    "names another first run"
+)
 
 
 class CalibrationCommands(SessionState):
@@ -94,28 +102,27 @@ class CalibrationCommands(SessionState):
         from smalldata_ana.pedestals import make_pedestals, usual_begin
 
         detector = self.pick_detector(detname)
-        opened = [self._dark_run(number) for number in runs or [self.run.number]]
-        try:
-            events = [
-                self._dark_events(r, detector, numEvts, useFilter) for r in opened
-            ]
-            with Progress(f"pedestals of {detector}") as progress:
-                made = make_pedestals(
-                    opened,
-                    detector,
-                    events=events,
-                    stages=stages,
-                    ped_range=pedRange,
-                    rms_range=rmsRange,
-                    require_dark=i0Check is not None,
-                    progress=progress,
-                )
-        finally:
-            for run in opened:
-                if run is not self.run:
-                    run.close()
-        print(_pedestal_table(made))
+        with ExitStack() as stack:
+            numbers = runs or [self.run.number]
+            opened = [stack.enter_context(self._dark_run(n)) for n in numbers]
+            progress = stack.enter_context(Progress(f"pedestals of {detector}"))
+            made = make_pedestals(
+                opened,
+                detector,
+                events=[
+                    self._dark_events(run, detector, numEvts, useFilter)
+                    for run in opened
+                ],
+                stages=stages,
+                ped_range=pedRange,
+                rms_range=rmsRange,
+                require_dark=i0Check is not None,
+                progress=progress,
+            )
+        print(pedestal_table(made))
         first = usual_begin(made, self._store()) if begin is None else begin
+        if first < min(made.runs) and begin is None:
+            print(_ALSO_BEFORE)
         if deploy:
             self._deploy(made, first, end)
         if dirname is not None and str(dirname) != _ONLY_STORE:
@@ -195,7 +202,7 @@ class CalibrationCommands(SessionState):
     def compareCommonMode(
         self,
         detname: str | None = "None",
-        common_modes: Sequence[CommonModeNumber] = (),
+        common_modes: Sequence[CommonModeChoice] = (),
         numEvts: int = 100,
         useFilter: Filter | None = None,
         plot: bool = True,
@@ -239,26 +246,28 @@ class CalibrationCommands(SessionState):
                 events=events.numbers,
                 progress=progress,
             )
-        print(_comparison_table(comparison))
+        print(comparison_table(comparison))
         if plot:
-            from smalldata_ana.session.calibration_plots import plot_comparison
+            from smalldata_ana.session.comparison_plots import plot_comparison
 
             plot_comparison(comparison, self._geometry(detector))
         return comparison
 
-    def _dark_run(self, number: int) -> Run:
+    def _dark_run(self, number: int) -> AbstractContextManager[Run]:
+        """Give a run of the experiment, and close it in the end if it is another."""
         if number == self.run.number:
-            return self.run
+            return nullcontext(self.run)
         from smalldata_ana.opening import open_run
 
         where = self.places
-        return open_run(
+        run = open_run(
             self.run.experiment,
             number,
             # The usual two folders are found without being named.
             xtc_dir=where.xtc[0] if len(where.xtc) == 1 else None,
             calib_dir=where.calib if where.calib_given else None,
         )
+        return closing(run)
 
     def _dark_events(
         self, run: Run, detector: str, count: int, use_filter: Filter | None
@@ -333,52 +342,3 @@ def _export(made: Pedestals, folder: Path, begin: int, end: int | None) -> None:
     paths = export_text(made, folder, begin, end)
     print("as psana's text:")
     print("\n".join(f"  {path}" for path in paths))
-
-
-def _pedestal_table(made: Pedestals) -> str:
-    """Return what was found, one line for each gain stage."""
-    from smalldata_ana.commands import table
-    from smalldata_ana.pedestals import REASONS
-
-    seen = [b for b in REASONS if any(stage.reasons[b] for stage in made.stages)]
-    header = ["stage", "events", "lit", "pedestal [ADU]", "noise [ADU]", "bad pixels"]
-    rows = [
-        [
-            stage.name,
-            stage.frames,
-            stage.rejected,
-            f"{stage.pedestal:.1f}",
-            f"{stage.noise:.2f}",
-            stage.bad,
-            *(stage.reasons[bit] for bit in seen),
-        ]
-        for stage in made.stages
-    ]
-    lines = table([*header, *(REASONS[bit] for bit in seen)], rows)
-    return "\n".join([lines, *(f"note: {note}" for note in made.notes)])
-
-
-def _comparison_table(comparison: Comparison) -> str:
-    """Return what corrections do, one line each, and which is recommended."""
-    from smalldata_ana.commands import table
-
-    header = ["common mode", "unit", "mean", "noise", "of rows", "of columns", "signal"]
-    rows = [
-        [
-            f"{mode.number} ({mode.text})",
-            mode.unit,
-            f"{mode.level:.4g}",
-            f"{mode.noise:.4g}",
-            f"{mode.row_noise:.3g}",
-            f"{mode.column_noise:.3g}",
-            "" if np.isnan(mode.signal) else f"{mode.signal:.0%}",
-        ]
-        for mode in comparison.modes
-    ]
-    return "\n".join(
-        [
-            f"{comparison.title}, {comparison.n_used} events",
-            table(header, rows),
-            f"recommended: {comparison.recommended}, because {comparison.reason}",
-        ]
-    )

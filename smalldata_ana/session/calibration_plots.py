@@ -1,4 +1,4 @@
-"""Plots of calibration constants, of their history, and of common modes."""
+"""Plots of calibration constants, and of their history."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.session.figures import free_label
-from smalldata_ana.session.plots import GAP_COLOUR, SCALING, colour_bar
+from smalldata_ana.session.plots import SCALING, colour_bar, gap_colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from smalldata_ana.common_mode_noise import Comparison, ModeNoise
     from smalldata_ana.detector.geometry import ImageGeometry
     from smalldata_ana.sources.base import DetectorInfo
     from smalldata_ana.sources.constants_store import ConstantsStore
@@ -26,7 +25,6 @@ Array = npt.NDArray[Any]
 _LABELS = {"pedestals": "pedestal [ADU]", "pixel_rms": "noise [ADU]"}
 _PERCENTILES = (1, 99)
 _BINS = 120
-_MODES_IN_LINE = 3
 
 
 def plot_constants(
@@ -61,6 +59,9 @@ def plot_constants(
         layout="constrained",
         num=free_label(f"{info.name} constants"),
     )
+    spacing = figure.get_layout_engine()
+    if spacing is not None:
+        spacing.set(w_pad=0.1)  # type: ignore[call-arg]
     for number, stage in enumerate(stages):
         status = frames.get("pixel_status")
         good = np.ones(info.shape, bool) if status is None else status[number] == 0
@@ -83,8 +84,6 @@ def _frames(value: Array, info: DetectorInfo, stages: int) -> Array:
 
 
 def _draw_image(ax: Axes, frame: Array, good: Array, geometry: ImageGeometry) -> None:
-    from matplotlib import colormaps
-
     known = frame[good & np.isfinite(frame)]
     if not known.size:
         ax.text(0.5, 0.5, "no numbers", ha="center", transform=ax.transAxes)
@@ -96,7 +95,7 @@ def _draw_image(ax: Axes, frame: Array, good: Array, geometry: ImageGeometry) ->
         vmin=low,
         vmax=high if high > low else low + 1,
         interpolation=SCALING,
-        cmap=colormaps["viridis"].with_extremes(bad=GAP_COLOUR),
+        cmap=gap_colours("viridis"),
     )
     colour_bar(picture, ax, extend="both")
     ax.set(xlabel="column [pixel]", ylabel="row [pixel]")
@@ -118,7 +117,7 @@ def _draw_histogram(ax: Axes, frame: Array, good: Array, label: str) -> None:
         f"{bad} bad pixels left out",
         fontsize="small",
     )
-    ax.set(xlabel=label, ylabel="pixels")
+    ax.set(xlabel=label, ylabel="number of pixels")
 
 
 @dataclass(frozen=True)
@@ -210,6 +209,7 @@ def plot_history(history: Sequence[HistoryEntry], run: int, title: str) -> Figur
         ax.set(xlabel="run")
         ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend(fontsize="small")
+    figure.align_ylabels(axes)
     figure.suptitle(f"{title}\nmedian of the pixels, and where 68 % of them are")
     return figure
 
@@ -224,61 +224,3 @@ def _draw_history(ax: Axes, entries: Sequence[HistoryEntry], last: int) -> None:
         runs = [entry.begin - 0.5, end - 0.5]
         ax.fill_between(runs, entry.low, entry.high, color="tab:blue", alpha=0.25)
         ax.plot(runs, [entry.median] * 2, color="tab:blue", marker="|")
-
-
-def plot_comparison(comparison: Comparison, geometry: ImageGeometry) -> Figure:
-    """Show mean and noise of each correction, and how the noise is distributed.
-
-    Parameters
-    ----------
-    comparison : what was compared
-    geometry : how a frame is assembled
-    """
-    import matplotlib.pyplot as plt
-
-    modes = comparison.modes
-    columns = min(len(modes), _MODES_IN_LINE)
-    lines = -(-len(modes) // columns)
-    figure = plt.figure(
-        figsize=(max(6.6 * columns, 8), 3.4 * lines + 3.6),
-        layout="constrained",
-        num=free_label("common modes"),
-    )
-    grid = figure.add_gridspec(lines + 1, 2 * columns)
-    for place, mode in enumerate(modes):
-        line, column = divmod(place, columns)
-        mean = figure.add_subplot(grid[line, 2 * column])
-        std = figure.add_subplot(grid[line, 2 * column + 1])
-        _draw_image(mean, mode.mean, mode.good, geometry)
-        _draw_image(std, mode.std, mode.good, geometry)
-        chosen = " (recommended)" if mode.number == comparison.recommended else ""
-        mean.set_title(f"{mode.number}{chosen}\nmean [{mode.unit}]", fontsize="medium")
-        std.set_title(
-            f"std [{mode.unit}]\nnoise {mode.noise:.3g}, "
-            f"rows {mode.row_noise:.2g}, col. {mode.column_noise:.2g}",
-            fontsize="medium",
-        )
-    units = list(dict.fromkeys(mode.unit for mode in modes))
-    below = grid[lines, :].subgridspec(1, len(units))
-    for place, unit in enumerate(units):
-        ax = figure.add_subplot(below[0, place])
-        _draw_distributions(ax, [mode for mode in modes if mode.unit == unit], unit)
-    figure.suptitle(f"{comparison.title}, {comparison.n_used} events")
-    return figure
-
-
-def _draw_distributions(ax: Axes, modes: Sequence[ModeNoise], unit: str) -> None:
-    """Draw the histograms of the standard deviation over each other."""
-    for mode in modes:
-        values = mode.std[mode.good & np.isfinite(mode.std)]
-        if not values.size:
-            continue
-        low, high = np.percentile(values, (0, 99.5))
-        counts, edges = np.histogram(
-            values, _BINS, (float(low), float(max(high, low + 1e-6)))
-        )
-        ax.stairs(counts, edges, label=str(mode.number))
-    ax.set(
-        xlabel=f"standard deviation of a pixel [{unit}]", ylabel="pixels", yscale="log"
-    )
-    ax.legend(fontsize="small", ncols=2)

@@ -6,7 +6,7 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.session.state import SessionState
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class DetectorCommands(SessionState):
         return {}
 
     def addDetInfo(
-        self, detname: str | None = "None", common_mode: CommonModeNumber | None = None
+        self, detname: str | None = "None", common_mode: CommonModeChoice | None = None
     ) -> DetObject:
         """Return a detector as the producer has it, also as ``anaps.<detname>``.
 

@@ -30,6 +30,9 @@ _COPY = re.compile(r" \(\d+\)$")
 _MOST_DOTS = 600
 """Pictures of larger detectors would take long to write [dots per inch]."""
 
+_LONGEST = 4200
+"""So are pictures with many images [dots]."""
+
 
 def toolkit(
     environment: Mapping[str, str] | None = None, *, simple_prompt: bool = False
@@ -146,7 +149,8 @@ def _resolution(figure: Figure) -> float:
         rows, columns = image.get_size()
         extent = image.get_window_extent()
         scale = max(scale, rows / extent.height, columns / extent.width)
-    return max(figure.dpi, min(figure.dpi * scale, _MOST_DOTS))
+    most = min(_MOST_DOTS, _LONGEST / float(max(figure.get_size_inches())))
+    return max(figure.dpi, min(figure.dpi * scale, most))
 
 
 def _writable(folder: Path) -> Path:

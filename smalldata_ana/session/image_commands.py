@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector.kind_model import CommonModeNumber
+from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.errors import NameNotFound, NoDataError, unknown
 from smalldata_ana.session.progress import Progress
 from smalldata_ana.session.prompts import choose
@@ -37,7 +37,7 @@ class ImageCommands(SessionState):
         useFilter: Filter | None = None,
         nSkip: int = 0,
         minIpm: tuple[str, float] | None = None,
-        common_mode: CommonModeNumber | None = None,
+        common_mode: CommonModeChoice | None = None,
         std: bool = False,
         median: bool = False,
         printFid: bool = False,
@@ -130,7 +130,7 @@ class ImageCommands(SessionState):
         numEvts: int = -1,
         useFilter: Filter | None = None,
         nSkip: int = 0,
-        common_mode: CommonModeNumber | None = None,
+        common_mode: CommonModeChoice | None = None,
     ) -> Array:
         """Return calibrated images of a detector, one behind the other.
 
@@ -169,9 +169,10 @@ class ImageCommands(SessionState):
         useFilter: Filter | None = None,
         nSkip: int = 0,
         maxHis: float | None = None,
-        common_mode: CommonModeNumber | None = None,
+        common_mode: CommonModeChoice | None = None,
         useMask: bool = True,
         uniform: bool = False,
+        plot: bool = True,
     ) -> PixelHistogram:
         """Count the values of all pixels in all events.
 
@@ -185,6 +186,7 @@ class ImageCommands(SessionState):
         maxHis : upper end of the histogram [unit of the calibrated image]; by default
             from the first events
         useMask : count good pixels only
+        plot : show it, with the peaks
 
         Returns
         -------
@@ -211,10 +213,16 @@ class ImageCommands(SessionState):
                 useMask=useMask,
                 progress=progress,
             )
+        peaks = None
         try:
-            print(photon_peaks(histogram.counts, histogram.edges, histogram.unit))
+            peaks = photon_peaks(histogram.counts, histogram.edges, histogram.unit)
+            print(peaks)
         except NoDataError as error:
             print(f"no peaks are fitted: {error}")
+        if plot:
+            from smalldata_ana.session.plots import plot_histogram
+
+            plot_histogram(histogram, peaks=peaks)
         return histogram
 
     def getAvImage(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 from smalldata_ana.average_image import AverageImage, derived_name
+from smalldata_ana.commands import table
 from smalldata_ana.errors import NameNotFound, unknown
 
 _COLUMNS = ("name", "shows", "events", "shape", "run")
@@ -95,7 +96,7 @@ class Images(Mapping[str, AverageImage]):
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         rows = self._rows()
-        printer.text(_table([_COLUMNS, *rows]) if rows else repr(self))
+        printer.text(table(_COLUMNS, rows) if rows else repr(self))
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
@@ -104,13 +105,3 @@ class Images(Mapping[str, AverageImage]):
         )
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in rows
-    )

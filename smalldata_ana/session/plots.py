@@ -20,7 +20,10 @@ from smalldata_ana.session.preferences import colour_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
+
+    from smalldata_ana.photon_peaks import PhotonPeaks
 
 Outline = tuple[float, float, float, float]
 
@@ -82,7 +85,7 @@ def plot_image(
     style = {
         "vmin": vmin,
         "vmax": vmax,
-        "cmap": colour_map(cmap).with_extremes(bad=GAP_COLOUR),
+        "cmap": gap_colours(cmap),
     }
     ax, beside = _axes(ax, shown.name, two=bool(boxes))
     picture = _draw(ax, shown, style, use_mask)
@@ -220,6 +223,21 @@ def _add_colour_bar(picture: AxesImage, ax: Axes, shown: AverageImage) -> None:
     colour_bar(picture, ax, label=shown.quantity, ticks=ticks)
 
 
+def gap_colours(name: str) -> Colormap:
+    """Return a colour map in which gaps, which are NaN, have their own colour.
+
+    Parameters
+    ----------
+    name : of one of Matplotlib's colour maps
+
+    Raises
+    ------
+    ParameterError
+        if there is none of that name
+    """
+    return colour_map(name).with_extremes(bad=GAP_COLOUR)
+
+
 def colour_bar(picture: AxesImage, ax: Axes, **options: Any) -> None:
     """Draw a colour bar beside an image, as high as the image is drawn.
 
@@ -299,6 +317,7 @@ class _Cursor:
 def plot_histogram(
     histogram: PixelHistogram,
     *,
+    peaks: PhotonPeaks | None = None,
     log: bool = True,
     title: str | None = None,
     ax: Axes | None = None,
@@ -308,6 +327,7 @@ def plot_histogram(
     Parameters
     ----------
     histogram : what `pixel_histogram` returned
+    peaks : what was fitted to it, to be drawn over it
     log : numbers on a logarithmic axis
     title : instead of the one that says what it is
     ax : axes to draw in; by default those of a new figure
@@ -323,6 +343,7 @@ def plot_histogram(
         ax.set_yscale("log", nonpositive="clip")
         ax.set_ylim(bottom=0.5)
     ax.margins(x=0)
+    _draw_peaks(ax, peaks)
     ax.set(
         xlabel=f"pixel value [{histogram.unit}]",
         ylabel="number of values",
@@ -337,3 +358,23 @@ def plot_histogram(
         fontsize="medium",
     )
     return ax
+
+
+def _draw_peaks(ax: Axes, peaks: PhotonPeaks | None) -> None:
+    """Draw lines at fitted peaks, as wide as their sigma, and the zero peak itself."""
+    if peaks is None:
+        return
+    zero = peaks.zero
+    x = zero.position + zero.sigma * np.linspace(-4, 4, 101)
+    y = zero.height * np.exp(-(((x - zero.position) / zero.sigma) ** 2) / 2)
+    ax.plot(x, y, color="black", linewidth=1)
+    for peak, name, colour in (
+        (zero, "no photon", "black"),
+        (peaks.one, "one photon", "tab:red"),
+    ):
+        if peak is not None:
+            label = f"{name}: {peak.position:.4g} {peaks.unit}, sigma {peak.sigma:.3g}"
+            ax.axvline(peak.position, color=colour, linestyle="--", label=label)
+            reach = (peak.position - peak.sigma, peak.position + peak.sigma)
+            ax.axvspan(*reach, color=colour, alpha=0.15)
+    ax.legend(fontsize="small")

@@ -68,19 +68,7 @@ class SessionState:
         return self._opening
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until the run is open.
-
-        Parameters
-        ----------
-        timeout : longest wait [s], or None for any time
-
-        Raises
-        ------
-        TimeoutError
-            if it takes longer; it is opened all the same
-        SmallDataError
-            if it cannot be opened
-        """
+        """Wait until the run is open, as `Background.result` waits."""
         if isinstance(self._opening, Background):
             self._opening.result(timeout)
 
