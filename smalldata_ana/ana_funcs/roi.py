@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from traitlets import Bool, Float, Instance, List, TraitError, Unicode, Union, validate
+from traitlets import Bool, Float, Instance, Unicode
 
 from smalldata_ana.ana_funcs.base import DetObjectFunc, Passed
+from smalldata_ana.ana_funcs.line_sums import line_sums
 from smalldata_ana.ana_funcs.regions import Box, Region, RegionTrait, boxes_within
+from smalldata_ana.ana_funcs.thresholds import as_floats, limits, within
+from smalldata_ana.ana_funcs.traits import ThresholdTrait
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
@@ -29,18 +31,18 @@ class _Window:
     ----------
     slices : into the raw frame
     good : bool, shape of the box; True = use
-    n_good : number of good pixels
+    bad : flat indices of the others in the box
     """
 
     slices: tuple[slice, ...]
     good: npt.NDArray[np.bool_]
-    n_good: int
+    bad: npt.NDArray[np.intp]
 
     @classmethod
     def of(cls, box: Box, good: npt.NDArray[np.bool_]) -> _Window:
         slices = tuple(slice(begin, end) for begin, end in box)
         inside = good[slices].copy()
-        return cls(slices, inside, int(np.count_nonzero(inside)))
+        return cls(slices, inside, np.flatnonzero(~inside))
 
 
 @register("roi")
@@ -78,12 +80,9 @@ class ROIFunc(DetObjectFunc):
     )
     writeArea = Bool(False, help="store the pixels; needs a single box")
     calcPars = Bool(True, help="store sum, mean, max and com")
-    thresADU = Union(
-        [Float(), List(Float(), minlen=2, maxlen=2)],
-        default_value=None,
-        allow_none=True,
+    thresADU = ThresholdTrait(
         help="pixels below it count as 0; [low, high]: also those above high "
-        "[unit of the image]",
+        "[unit of the image]"
     )
     userMask = Instance(
         np.ndarray, allow_none=True, help="1 = use, shape of the detector"
@@ -106,13 +105,6 @@ class ROIFunc(DetObjectFunc):
         """Store the number of pixels of this value or more as ``nsat``."""
         self.saturation = highLim
 
-    @validate("thresADU")
-    def _ordered(self, proposal: Mapping[str, Any]) -> Any:
-        value = proposal["value"]
-        if isinstance(value, list) and value[0] > value[1]:
-            raise TraitError(f"thresADU = {value}: the lower limit comes first")
-        return value
-
     def setFromDet(self, det: ImageSource) -> None:
         """Prepare for the images of a detector; as `DetObjectFunc.setFromDet`."""
         super().setFromDet(det)
@@ -124,13 +116,11 @@ class ROIFunc(DetObjectFunc):
                 f"{len(boxes)} panels of {det.name!r}"
             )
         self._windows = [_Window.of(box, good) for box in boxes]
-        self._n_good = sum(window.n_good for window in self._windows)
-        if not self._n_good:
+        if not any(window.good.any() for window in self._windows):
             raise ParameterError(
                 f"no pixel of ROI = {self.ROI or self.imageROI} of {det.name!r} is "
                 "good; all are masked"
             )
-        self._limits = _limits(self.thresADU)
 
     def _region(self, det: ImageSource) -> Region | None:
         if self.imageROI is None:
@@ -258,46 +248,28 @@ class ROIFunc(DetObjectFunc):
 
     def _pixels(self, data: Array, window: _Window) -> Array:
         """Return the pixels of a box with 0 for those that do not count."""
-        counts = window.good
-        if self._limits is not None:
-            low, high = self._limits
-            counts = counts & (data >= low) & (data <= high)
-        elif window.n_good == counts.size:
-            return data
-        return np.where(counts, data, data.dtype.type(0))
+        pixels = as_floats(data).copy()
+        pixels.reshape(-1)[window.bad] = 0
+        if self.thresADU is None:
+            return pixels
+        return within(pixels, *limits(self.thresADU))
 
     def _numbers(self, parts: list[Array]) -> dict[str, Any]:
-        windows = self._windows
-        # What is not finite shows in the sum.
-        with np.errstate(invalid="ignore"):
-            results = _numbers(parts, windows, self._n_good)
-        if np.isfinite(results["sum"]):
-            return results
-        finite = [np.isfinite(pixels) for pixels in parts]
-        windows = [
-            _Window(w.slices, use := w.good & f, int(np.count_nonzero(use)))
-            for w, f in zip(windows, finite, strict=True)
-        ]
-        parts = [
-            np.where(f, p, p.dtype.type(0)) for p, f in zip(parts, finite, strict=True)
-        ]
-        return _numbers(parts, windows, sum(window.n_good for window in windows))
-
-
-def _numbers(parts: list[Array], windows: list[_Window], n_good: int) -> dict[str, Any]:
-    total = 0.0 if n_good else np.nan
-    moments = np.zeros(min(2, parts[0].ndim))
-    maximum = -np.inf if n_good else np.nan
-    for pixels, window in zip(parts, windows, strict=True):
-        profiles = _profiles(pixels)
-        total += float(profiles[-1].sum())
-        for axis, profile in enumerate(profiles):
-            begin = window.slices[axis - len(profiles)].start
-            moments[axis] += profile @ np.arange(begin, begin + profile.size)
-        maximum = max(maximum, _maximum(pixels, window))
-    com = moments / total if total else np.full_like(moments, np.nan)
-    mean = total / n_good if n_good else np.nan
-    return {"sum": total, "mean": mean, "max": maximum, "com": com}
+        total, count, maximum = 0.0, 0, -np.inf
+        moments = np.zeros(min(2, parts[0].ndim))
+        for pixels, window in zip(parts, self._windows, strict=True):
+            profiles, number = _profiles(pixels, window.good)
+            total += float(profiles[-1].sum())
+            count += number
+            for axis, profile in enumerate(profiles):
+                begin = window.slices[axis - len(profiles)].start
+                moments[axis] += profile @ np.arange(begin, begin + profile.size)
+            maximum = max(maximum, _maximum(pixels, window))
+        if not count:
+            total = maximum = np.nan
+        com = moments / total if total else np.full_like(moments, np.nan)
+        mean = total / max(count, 1)
+        return {"sum": total, "mean": mean, "max": maximum, "com": com}
 
 
 def _n_boxes(region: Region | None) -> int:
@@ -305,27 +277,28 @@ def _n_boxes(region: Region | None) -> int:
     return len(region) if region is not None and several else 1
 
 
-def _limits(threshold: float | list[float] | None) -> tuple[float, float] | None:
-    if threshold is None:
-        return None
-    low, high = threshold if isinstance(threshold, list) else (threshold, np.inf)
-    return low, high
+def _profiles(
+    pixels: Array, good: npt.NDArray[np.bool_]
+) -> tuple[list[npt.NDArray[np.float64]], int]:
+    """Return the sums over all but each of the last two axes, and how many pixels.
 
-
-def _profiles(pixels: Array) -> list[npt.NDArray[np.float64]]:
-    """Return the sums over all but each of the last two axes, in float64."""
-    if pixels.ndim == 1:
-        return [pixels.astype(np.float64)]
-    image = pixels.astype(np.float64)
-    rows = image.sum(axis=-1)
-    columns = image.sum(axis=-2)
-    panels = tuple(range(pixels.ndim - 2))
-    return [rows.sum(axis=panels), columns.sum(axis=panels)]
+    Pixels that are not good or not finite are left out.
+    """
+    *panels, columns = pixels.shape
+    whole = 1, -1, columns
+    across, count = line_sums(pixels.reshape(whole), good.reshape(whole))
+    if not panels:
+        return [across[0]], int(count.sum())
+    lines = -1, columns, 1
+    down, _ = line_sums(pixels.reshape(lines), good.reshape(lines))
+    rows = down.reshape(-1, panels[-1]).sum(axis=0)
+    return [rows, across[0]], int(count.sum())
 
 
 def _maximum(pixels: Array, window: _Window) -> float:
     """Return the largest of the good pixels, of which the others are 0."""
     largest = float(pixels.max())
-    if largest > 0 or window.n_good == pixels.size:
+    if 0 < largest < np.inf or (np.isfinite(largest) and not window.bad.size):
         return largest
-    return float(np.max(pixels, where=window.good, initial=-np.inf))
+    use = window.good & np.isfinite(pixels)
+    return float(np.max(pixels, where=use, initial=-np.inf))
