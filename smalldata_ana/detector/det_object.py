@@ -319,13 +319,7 @@ class DetObject(PixelArrays):
             "maskCentral": self.maskCentral,
             "unit": self.unit,
         }
-        functions = {
-            f"{name}__{func.name}_{key}": value
-            for name, outer in self.funcs.items()
-            for func in _with_chained(outer)
-            for key, value in func.params_as_dict().items()
-        }
-        return options | self.arrays_as_dict() | functions
+        return options | self.arrays_as_dict() | functions_as_dict(self.funcs)
 
 
 def _log(detname: str, notes: Iterable[str]) -> None:
@@ -353,6 +347,22 @@ def _as_described(
             "`describe` and `process` must agree, in every event"
         )
     return {key: fields[key].checked(key, value) for key, value in found.items()}
+
+
+def functions_as_dict(funcs: Mapping[str, Function]) -> dict[str, Any]:
+    """Return the parameters of functions and of those chained to them.
+
+    Returns
+    -------
+    The parameters as ``<function>__<chained>_<parameter>``, where a function counts as
+    chained to itself.
+    """
+    return {
+        f"{name}__{func.name}_{key}": value
+        for name, outer in funcs.items()
+        for func in _with_chained(outer)
+        for key, value in func.params_as_dict().items()
+    }
 
 
 def _with_chained(func: Function) -> Iterator[Function]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.det_object import DetObject, functions_as_dict
 from smalldata_ana.errors import FileError
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.parameters.toml_text import plain
@@ -95,13 +96,29 @@ class SmallDataWriter:
 
 
 def _configuration(detector: DetObject) -> dict[str, Any]:
-    """Return what ``UserDataCfg/<detector>`` holds; ``mask`` is 1 = good."""
+    """Return what ``UserDataCfg/<detector>`` holds.
+
+    In the masks 1 = good: ``cmask`` has all that the parameters mask as well, and
+    ``good``, the pixels that the functions use, also lacks those without constants.
+    """
     values: dict[str, Any] = {
-        "mask": detector.good.astype(np.uint8),
+        "mask": detector.mask,
+        "cmask": detector.cmask,
+        "good": detector.good.astype(np.uint8),
         "unit": detector.unit,
         "common_mode": detector.common_mode,
+        **functions_as_dict(detector.funcs),
     }
-    for name, func in detector.funcs.items():
-        for key, value in plain(func.params_as_dict()).items():
-            values[f"{name}__{name}_{key}"] = value
-    return values
+    return {key: storable(value) for key, value in values.items()}
+
+
+def storable(value: Any) -> Any:
+    """Return a parameter as HDF5 can hold it: numbers, text, or JSON for the rest."""
+    if isinstance(value, np.ndarray | str | int | float):
+        return value
+    value = plain(value)
+    try:
+        array = np.array(value)
+    except ValueError:  # lists of different lengths
+        return json.dumps(value)
+    return array if array.dtype.kind in "buif" else json.dumps(value)
