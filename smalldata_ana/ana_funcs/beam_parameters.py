@@ -3,104 +3,22 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
-from traitlets import TraitError, TraitType, validate
+from traitlets import TraitError, validate
 
+from smalldata_ana.ana_funcs.beam_traits import (
+    POLARIZATIONS,
+    Number,
+    NumberOrVariable,
+    Pair,
+    Polarization,
+)
 from smalldata_ana.detector.beam_geometry import BeamGeometry
-from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import Parameters, register
 from smalldata_ana.units import wavelength
-
-POLARIZATIONS = {"horizontal": 1.0, "vertical": 0.0}
-"""Fraction of laboratory-horizontal polarization by name."""
-
-
-class Number(TraitType[Any, Any]):
-    """A parameter that is a finite real number, or None; numpy's numbers are allowed.
-
-    Parameters
-    ----------
-    above : what it must be above, or None
-    within : smallest and largest value, or None
-    """
-
-    default_value = None
-    allow_none = True
-    info_text = "a finite number"
-
-    def __init__(
-        self,
-        above: float | None = None,
-        within: tuple[float, float] | None = None,
-        **settings: Any,
-    ) -> None:
-        super().__init__(**settings)
-        self._above, self._within = above, within
-
-    def validate(self, obj: Any, value: Any) -> float:
-        """Return the number as a float."""
-        number = _finite(value)
-        if number is None:
-            self.error(obj, value)
-        if self._above is not None and not number > self._above:
-            raise TraitError(
-                f"{self.name} = {value:g} must be above {self._above:g}: {self.help}"
-            )
-        if self._within is not None and not (
-            self._within[0] <= number <= self._within[1]
-        ):
-            raise TraitError(
-                f"{self.name} = {value:g} must be from {self._within[0]:g} to "
-                f"{self._within[1]:g}: {self.help}"
-            )
-        return number
-
-
-class Pair(TraitType[Any, Any]):
-    """A parameter that is two finite numbers, or None; arrays are allowed."""
-
-    default_value = None
-    allow_none = True
-    info_text = "two finite numbers"
-
-    def validate(self, obj: Any, value: Any) -> list[float]:
-        """Return the numbers as a list."""
-        try:
-            pair = [_finite(number) for number in value]
-        except TypeError:
-            pair = []
-        if len(pair) != 2 or None in pair:
-            self.error(obj, value)
-        return [float(number) for number in pair if number is not None]
-
-
-class Polarization(TraitType[Any, Any]):
-    """A parameter that is ``horizontal``, ``vertical``, a fraction, or None."""
-
-    default_value = None
-    allow_none = True
-    info_text = "'horizontal', 'vertical' or a number from 0 to 1"
-
-    def validate(self, obj: Any, value: Any) -> str | float:
-        """Return the name, or the fraction as a float."""
-        if isinstance(value, str):
-            if value not in POLARIZATIONS:
-                raise TraitError(unknown("polarization", value, POLARIZATIONS))
-            return value
-        fraction = _finite(value)
-        if fraction is None or not 0 <= fraction <= 1:
-            self.error(obj, value)
-        return fraction
-
-
-def _finite(value: Any) -> float | None:
-    """Return a finite number as a float, anything else as None."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 class BeamParameters(Parameters):
@@ -152,7 +70,7 @@ class BeamParameters(Parameters):
     @validate("eBeam")
     def _in_kev(self, proposal: Mapping[str, Any]) -> Any:
         energy = proposal["value"]
-        if energy is not None:
+        if isinstance(energy, float):
             try:
                 wavelength(energy)
             except ParameterError as error:
@@ -229,8 +147,18 @@ def completed(values: Mapping[str, Any], geometry: Mapping[str, Any]) -> dict[st
 class GeometryParameters(BeamParameters):
     """Where the beam meets a detector, for the functions that do not say it.
 
-    The errors are one standard deviation of what was fitted.
+    Distance and energy may follow a value of the run.  The errors are one standard
+    deviation of what was fitted.
     """
+
+    dis_to_sam = NumberOrVariable(
+        above=0,
+        help="distance of the sample to the detector's mean plane [mm], or the "
+        "variable of the run that it follows",
+    )
+    eBeam = NumberOrVariable(
+        help="energy of the photons [keV], or the variable of the run that it follows"
+    )
 
     center_err = Pair(help="error of center in x and y [um]")
     dis_to_sam_err = Number(within=(0, math.inf), help="error of dis_to_sam [mm]")

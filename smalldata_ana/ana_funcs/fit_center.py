@@ -9,7 +9,7 @@ import numpy.typing as npt
 from traitlets import Unicode
 
 from smalldata_ana.ana_funcs.base import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import Number
+from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.ana_funcs.waveforms import INTEGER, NUMBER
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError

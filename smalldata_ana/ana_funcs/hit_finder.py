@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from traitlets import Bool, Int, TraitError, Unicode, validate
 
-from smalldata_ana.ana_funcs.beam_parameters import Number
+from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.ana_funcs.smoothing import moving_average
 from smalldata_ana.ana_funcs.waveforms import (
     INTEGER,

@@ -10,7 +10,7 @@ from traitlets import Bool, Instance, Int, Unicode
 
 from smalldata_ana.ana_funcs.array_files import read_array
 from smalldata_ana.ana_funcs.base import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import Number
+from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.ana_funcs.edge_fit import NO_CONTRAST, NO_SIGNAL, Edge, fit_edge
 from smalldata_ana.ana_funcs.regions import RegionTrait, boxes_within
 from smalldata_ana.ana_funcs.smoothing import moving_average

@@ -10,7 +10,7 @@ from traitlets import Bool, Enum, Int, Unicode
 
 from smalldata_ana.ana_funcs.array_files import LineTrait
 from smalldata_ana.ana_funcs.base import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import Number
+from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.ana_funcs.waveform_basis import WaveformBasis
 from smalldata_ana.ana_funcs.waveforms import (
     NUMBER,

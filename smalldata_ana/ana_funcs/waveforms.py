@@ -11,7 +11,7 @@ import numpy.typing as npt
 from traitlets import Bool, TraitError, TraitType, Unicode
 
 from smalldata_ana.ana_funcs.base import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import Number
+from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import register
