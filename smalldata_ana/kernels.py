@@ -23,6 +23,13 @@ njit = functools.partial(numba.njit, nogil=True, cache=True)
 """Decorator of a kernel: compiled for the given signatures, cached, without the GIL."""
 
 KERNEL_MODULES = (
+    "smalldata_ana.ana_funcs.azimuthal_kernels",
+    "smalldata_ana.ana_funcs.droplet_kernels",
+    "smalldata_ana.ana_funcs.droplet_photon_kernels",
+    "smalldata_ana.ana_funcs.image_kernels",
+    "smalldata_ana.ana_funcs.photon_kernels",
+    "smalldata_ana.ana_funcs.projection_kernels",
+    "smalldata_ana.ana_funcs.spectrum_kernels",
     "smalldata_ana.detector.calibration_kernels",
     "smalldata_ana.detector.common_mode_kernels",
     "smalldata_ana.detector.median_kernels",
