@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import (
+    autocorrelation,
     average_image,
+    azimuthal,
+    beam_center,
     calibration,
     common_mode,
+    droplets,
     event_index,
     geometry,
     report,
+    roi,
     start_up,
     sums,
 )
@@ -29,6 +34,11 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "sums": sums.run,
     "calibration": calibration.run,
     "common_mode": common_mode.run,
+    "azimuthal": azimuthal.run,
+    "droplets": droplets.run,
+    "roi": roi.run,
+    "autocorrelation": autocorrelation.run,
+    "beam_center": beam_center.run,
 }
 
 
