@@ -9,7 +9,7 @@ What is summed is said by a key of words, e.g. ``calib_thresADU2.5_square``:
 ``square``       the square of the value
 ``max``          the largest value of each pixel instead of the sum
 ``img``          stored as assembled image instead of panels; 0 in the gaps, and the
-                 mean where several pixels of panels fall into one of the image
+                 sum (or maximum) of pixels of panels that fall into one of the image
 ``skip``         without the first event of the run
 ``dropped``      only shots whose X-rays were dropped; without it, all shots
 ``on``, ``off``  only shots with the optical laser on, or off: of those with X-rays,
@@ -275,7 +275,8 @@ class Sums(Mapping[str, Array]):
         panels = self._total(row).reshape(self.shape)
         if self._geometry is None or "img" not in key.split("_"):
             return panels
-        return _assembled(panels, self._geometry)
+        maximum = self._algorithms[row].maximum
+        return _assembled(panels, self._geometry, maximum=maximum)
 
     def _total(self, row: int) -> Totals:
         if self._events[row] and self._accumulators is not None:
@@ -285,11 +286,18 @@ class Sums(Mapping[str, Array]):
         return np.full(math.prod(self.shape), empty)
 
 
-def _assembled(panels: Array, geometry: ImageGeometry) -> Totals:
-    """Draw sums as `ImageGeometry.assemble` does, but in float64, and 0 in gaps."""
+def _assembled(panels: Array, geometry: ImageGeometry, *, maximum: bool) -> Totals:
+    """Draw sums in float64, with 0 in gaps.
+
+    Pixels that share a pixel of the image are added, so that no count is lost; of
+    maxima the largest is shown.
+    """
     size = math.prod(geometry.shape)
     indices = (geometry.ix.ravel(), geometry.iy.ravel())
     target = np.ravel_multi_index(indices, geometry.shape)
-    total = np.bincount(target, panels.ravel(), size)
-    image: Totals = total / np.maximum(np.bincount(target, minlength=size), 1)
+    if not maximum:
+        return np.bincount(target, panels.ravel(), size).reshape(geometry.shape)
+    image = np.full(size, -np.inf)
+    np.maximum.at(image, target, panels.ravel())
+    image[np.isneginf(image)] = 0
     return image.reshape(geometry.shape)
