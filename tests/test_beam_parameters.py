@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from smalldata_ana.ana_funcs import azav_pyfai, droplet2Photons
 from smalldata_ana.ana_funcs.beam_parameters import (
     BeamParameters,
     GeometryParameters,
@@ -111,3 +112,15 @@ def test_an_entry_takes_what_it_lacks():
         "Pplane": 1.0,
         "qbin": 0.1,
     }
+
+
+def test_what_a_parameter_stands_for_is_not_taken_from_the_geometry():
+    geometry = FULL | {"polarization": 1.0, "tx": 2.0}
+    found = completed({"poni_file": "a.poni"}, geometry, azav_pyfai)
+    assert found == {"poni_file": "a.poni", "eBeam": FULL["eBeam"], "polarization": 1.0}
+    found = completed({"polarization_factor": 0.5}, geometry, azav_pyfai)
+    assert "polarization" not in found
+
+
+def test_photons_take_the_energy_and_nothing_else():
+    assert completed({}, FULL, droplet2Photons) == {"eBeam": FULL["eBeam"]}

@@ -101,8 +101,8 @@ def test_a_lone_set_up_prepares_what_is_chained_at_its_first_use():
     ("above", "func", "message"),
     [
         (Counted(), ROIFunc(), "Counted 'Counted' passes nothing on.*ROIFunc 'ROI'"),
-        (Above(), ROIFunc(), "works on an image, and .* passes on a list of positions"),
-        (ROIFunc(), Counted(), "works on a list of positions, and .* on an image"),
+        (Above(), ROIFunc(), "works on an image, and .* gives a list of positions"),
+        (ROIFunc(), Counted(), "works on a list of positions, and .* gives an image"),
     ],
 )
 def test_chains_that_cannot_work_are_refused(above, func, message):
@@ -143,3 +143,21 @@ def test_fields_of_any_length_are_stored_by_their_function():
 def test_a_value_that_is_not_as_described_is_an_error(value):
     with pytest.raises(ParameterError, match="described as float64 of shape"):
         Field(np.dtype(np.float64), (2,)).checked("f_x", value)
+
+
+def test_a_detector_gives_images_only():
+    with pytest.raises(ParameterError, match="'jungfrau1M' gives an image"):
+        attached(Counted(), Images(SHAPE))
+
+
+def test_an_image_of_another_shape_than_said_is_not_passed_on():
+    class Cropped(DetObjectFunc):
+        passes = Passed.IMAGE
+
+        def process(self, data):
+            return self.pass_on(data[:, :3])
+
+    func = chain(Cropped(name="crop"), Doubled())
+    func.setFromDet(Images(SHAPE))
+    with pytest.raises(ParameterError, match=r"'crop' passes on an image of \(2, 3, 8"):
+        func.process(np.zeros(SHAPE, np.float32))

@@ -46,6 +46,31 @@ def test_results_are_those_of_the_functions(run):
     assert found.keys() == det.describe().keys()
 
 
+def test_results_of_the_same_name_are_refused(run):
+    det = DetObject("jungfrau1M", run, common_mode=-1)
+    outer = ROIFunc(name="a", ROI=BOX)
+    outer.addFunc(ROIFunc(name="b", ROI=[[0, 4], [0, 4]]))
+    det.addFunc(outer)
+    with pytest.raises(
+        ParameterError, match=r"'a_b' gives \['a_b_com', .*another name"
+    ):
+        det.addFunc(ROIFunc(name="a_b"))
+    assert list(det.funcs) == ["a"]
+
+
+def test_the_record_has_the_whole_path_of_a_function(run):
+    det = DetObject("jungfrau1M", run, common_mode=-1)
+    outer, middle = (ROIFunc(name=n, ROI=BOX, writeArea=True) for n in "ab")
+    middle.ROI = [[0, 8], [0, 8]]
+    middle.addFunc(ROIFunc(name="c", ROI=[[0, 2], [0, 2]]))
+    outer.addFunc(middle)
+    outer.addFunc(ROIFunc(name="c", ROI=[[0, 3], [0, 3]]))
+    det.addFunc(outer)
+    record = det.params_as_dict()
+    assert record["a__b_c_ROI"] == [[0, 2], [0, 2]]
+    assert record["a__c_ROI"] == [[0, 3], [0, 3]]
+
+
 def test_an_event_without_data_has_fill_values_and_never_the_last_ones(run):
     det = DetObject("jungfrau1M", run, common_mode=-1)
     det.addFunc(ROIFunc(ROI=BOX, writeArea=True))

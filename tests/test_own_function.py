@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import simulated  # noqa: F401  (skips where psana is not there)
 
-from smalldata_ana import open_run
+from smalldata_ana import DetObjectFunc, open_run
 from smalldata_ana.errors import ParameterError
+from smalldata_ana.parameters.model import kinds, model_of
 from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
 from smalldata_ana.simulation.run_writer import make_run
 from smalldata_ana.sources.events import Event
@@ -65,3 +66,18 @@ def test_what_a_function_needs_is_asked_for_at_its_set_up(names):
     raw.processFuncs()
     assert names["getUserData"](raw)["BrightPixels_max"] == raw.evt.dat.max()
     assert det.describe()["where_row"].unit == "pixel"
+
+
+def test_the_list_of_functions_is_complete():
+    page = (PAGE.parent / "functions.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)`", page, flags=re.MULTILINE)
+    registered = {
+        kind: model_of(kind).__name__
+        for kind in kinds()
+        if issubclass(model_of(kind), DetObjectFunc)
+    }
+    assert dict(rows) == registered
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names = {}
+    exec(compile(code, "functions.md", "exec"), names)
+    assert names["roi"].funcs["droplet"].funcs["phot"].funcs

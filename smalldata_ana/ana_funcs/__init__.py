@@ -1,7 +1,7 @@
 """The analysis functions: what is computed of each image.
 
-Importing this package registers the parameters of every function, so that parameter
-files may hold them.
+Importing this package registers the parameters of every function, of masks and of
+sums, so that parameter files may hold them.
 """
 
 from smalldata_ana.ana_funcs.autocorrelation import Autocorrelation, acf
@@ -26,6 +26,7 @@ from smalldata_ana.ana_funcs.template_fit import templateFitFunc
 from smalldata_ana.ana_funcs.waveform_basis import make_basis
 from smalldata_ana.ana_funcs.waveforms import WfIntegration
 from smalldata_ana.ana_funcs.zero_peak import getCMPeakFunc
+from smalldata_ana.detector import mask_entries, sum_entries  # noqa: F401
 
 __all__ = [
     "Autocorrelation",

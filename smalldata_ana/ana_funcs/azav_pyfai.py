@@ -98,11 +98,11 @@ class azav_pyfai(DetObjectFunc, BeamParameters):
     """
 
     replaces: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **BeamParameters.replaces,
         "poni_file": ("ai_kwargs", "center", "dis_to_sam", "tx", "ty"),
         "ai_kwargs": ("center", "dis_to_sam", "tx", "ty"),
         "polarization_factor": ("polarization", "Pplane"),
     }
-    """Parameters that stand for others, which cannot be given with them."""
 
     name = Unicode("pyfai", help="what the results are called: <name>_<key>")
     poni_file = CUnicode(
@@ -155,12 +155,6 @@ class azav_pyfai(DetObjectFunc, BeamParameters):
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
-        for key, others in self.replaces.items():
-            twice = [k for k in others if parameters.get(k) is not None]
-            if parameters.get(key) is not None and twice:
-                raise ParameterError(
-                    f"{key} says the same as {' and '.join(twice)}; give one of them"
-                )
         if (self.return2d, self.algorithm, self.error_model) == (
             True,
             "histogram",

@@ -114,6 +114,8 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
         self._sums: BinSums | None = None
         if self.rbin is not None and self.nBins is not None:
             raise ParameterError("nBins is a number of bins in q; give it, or rbin")
+        if self.nBins is not None and "qbin" in parameters:
+            raise ParameterError("nBins and qbin both say the bins in q; give one")
         if (self.sensor_thickness is None) != (self.attenuation_length is None):
             raise ParameterError(
                 "the absorption in the sensor needs both sensor_thickness and "
@@ -200,7 +202,9 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
                 f"thresRms = {self.thresRms:g}, but the noise of {det.name!r} is not "
                 "known; deploy pixel_rms, or give thresADU"
             )
-        return np.maximum(self.thresRms * det.noise.reshape(-1), low), high
+        # a pixel of unknown noise is not above any threshold
+        least = np.nan_to_num(self.thresRms * det.noise.reshape(-1), nan=np.inf)
+        return np.maximum(least, low), high
 
     def _corrections(self) -> Corrections:
         thickness, length = self.sensor_thickness, self.attenuation_length

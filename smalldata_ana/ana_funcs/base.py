@@ -142,8 +142,11 @@ class DetObjectFunc(Parameters):
         Raises
         ------
         ParameterError
-            if the parameters of one of them do not fit
+            if the source passes on what this does not work on, or the parameters of
+            one of them do not fit
         """
+        passed = source.passes if isinstance(source, DetObjectFunc) else Passed.IMAGE
+        self._check_takes(source.name, passed)
         self.setFromDet(source)
         self._attach_chained()
 
@@ -178,16 +181,20 @@ class DetObjectFunc(Parameters):
                 f"{mine} passes nothing on, so {other} cannot be chained to it; add it "
                 "to the detector"
             )
-        if self.passes not in func.takes:
-            wanted = " or ".join(passed.value for passed in func.takes)
-            raise ParameterError(
-                f"{other} works on {wanted}, and {mine} passes on {self.passes.value}; "
-                "they cannot be chained"
-            )
+        func._check_takes(self.name, self.passes)
         if func.name in self.funcs:
             raise ParameterError(f"{self.name!r} has a function {func.name!r} already")
         if func.leads_to(self):
             raise ParameterError(f"{other} is above {mine}; it would go round for ever")
+
+    def _check_takes(self, source: str, passed: Passed | None) -> None:
+        if passed is None or passed in self.takes:
+            return
+        wanted = " or ".join(what.value for what in self.takes)
+        raise ParameterError(
+            f"{type(self).__name__} {self.name!r} works on {wanted}, and {source!r} "
+            f"gives {passed.value}; they cannot be chained"
+        )
 
     def leads_to(self, func: DetObjectFunc) -> bool:
         """Tell whether a function is this one, or chained to it at any depth."""
@@ -201,6 +208,11 @@ class DetObjectFunc(Parameters):
         Their results as ``<func>_<key>``.
         """
         self._attach_chained()
+        if self.passes is Passed.IMAGE and self.funcs and data.shape != self.shape:
+            raise ParameterError(
+                f"{self.name!r} passes on an image of {data.shape}, but its `shape` is "
+                f"{self.shape}; override `shape`, `good` and what else is different"
+            )
         results: dict[str, Any] = {}
         for name, func in self.funcs.items():
             results |= chained_names(name, func.process(data))

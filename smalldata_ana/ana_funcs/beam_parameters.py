@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from traitlets import TraitError, validate
 
@@ -59,13 +59,17 @@ class BeamParameters(Parameters):
         within=(0.0, 1.0), help="another name for the fraction of `polarization`"
     )
 
+    replaces: ClassVar[Mapping[str, tuple[str, ...]]] = {"Pplane": ("polarization",)}
+    """Parameters that stand for others, which cannot be given with them."""
+
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        if self.polarization is not None and self.Pplane is not None:
-            raise ParameterError(
-                f"polarization = {self.polarization!r} and Pplane = {self.Pplane:g} "
-                "are the same thing; give one"
-            )
+        for key, others in self.replaces.items():
+            twice = [k for k in others if values.get(k) is not None]
+            if values.get(key) is not None and twice:
+                raise ParameterError(
+                    f"{key} says the same as {' and '.join(twice)}; give one of them"
+                )
 
     @validate("eBeam")
     def _in_kev(self, proposal: Mapping[str, Any]) -> Any:
@@ -128,18 +132,33 @@ class BeamParameters(Parameters):
         return float(POLARIZATIONS.get(given, given))
 
 
-def completed(values: Mapping[str, Any], geometry: Mapping[str, Any]) -> dict[str, Any]:
+def completed(
+    values: Mapping[str, Any],
+    geometry: Mapping[str, Any],
+    model: type[Parameters] = BeamParameters,
+) -> dict[str, Any]:
     """Return parameters of a function, with what they lack from a geometry.
 
     Parameters
     ----------
-    values : those that are given for the function; they win
+    values : those that are given for the function; they win, also over what they
+        stand for
     geometry : those of the ``geometry`` entry; errors and empty ones are left out
+    model : the class of the function; of one that is no `BeamParameters`, only the
+        energy is the same thing
     """
-    same = {"polarization", "Pplane"}
-    given = set(values) | (same if same & set(values) else set())
-    known = set(BeamParameters.file_keys()) - given
-    lacking = {k: v for k, v in geometry.items() if k in known and v is not None}
+    known = {"eBeam"} & set(model.file_keys())
+    given = set(values)
+    if issubclass(model, BeamParameters):
+        known = set(BeamParameters.file_keys())
+        for key, others in model.replaces.items():
+            given |= set(others) if key in values else set()
+            given |= {key} if given & set(others) else set()
+    lacking = {
+        key: value
+        for key, value in geometry.items()
+        if key in known - given and value is not None
+    }
     return lacking | dict(values)
 
 

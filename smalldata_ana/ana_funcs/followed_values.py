@@ -41,9 +41,9 @@ def followed(values: Mapping[str, Any], run: Run) -> dict[str, Any]:
 
 def _number(key: str, table: Mapping[str, Any], run: Run) -> float:
     name = _scalar(key, table["pv"], run)
-    value = run.scalar(name, np.array([0]))[0] if len(run) else math.nan
-    is_number = np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
-    if not is_number or not math.isfinite(value):
+    found = run.scalar(name, np.array([0]))[0] if len(run) else math.nan
+    value = np.asarray(found).tolist()
+    if not isinstance(value, int | float) or not math.isfinite(value):
         raise ParameterError(
             f"{key} follows {name!r}, which is {value!r} at the first event of run "
             f"{run.number}, not a number; give {key} as a number"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from traitlets import TraitError, TraitType
 
 from smalldata_ana.errors import ParameterError
@@ -104,6 +107,54 @@ def boxes_within(
                 f"whose shape{axes} is {shape}"
             )
     return boxes
+
+
+@dataclass(frozen=True)
+class RegionNumbers:
+    """What a region holds in one image.
+
+    Attributes
+    ----------
+    sum, mean : of the pixels that count; NaN for the mean of none
+    size : number of its pixels
+    left_out : number of those that do not count: not good, or not finite
+    """
+
+    sum: float
+    mean: float
+    size: int
+    left_out: int
+
+    def text(self, unit: str = "") -> str:
+        """Return them in words.
+
+        Parameters
+        ----------
+        unit : of the image
+        """
+        of = f" {unit}" if unit else ""
+        text = f"sum {self.sum:.6g}{of}, mean {self.mean:.4g}{of}, {self.size} pixels"
+        return f"{text}, {self.left_out} of them left out" if self.left_out else text
+
+
+def region_numbers(
+    image: npt.NDArray[Any], good: npt.NDArray[np.bool_], boxes: Iterable[Box]
+) -> RegionNumbers:
+    """Return sum, mean and size of a region in an image.
+
+    Parameters
+    ----------
+    image, good : the image and its good pixels, of one shape
+    boxes : of the region, as from `boxes_within`
+    """
+    parts = [tuple(slice(*pair) for pair in box) for box in boxes]
+    values = np.concatenate([image[part].ravel() for part in parts])
+    counts = np.concatenate([good[part].ravel() for part in parts])
+    counts = counts & np.isfinite(values)
+    used = int(np.count_nonzero(counts))
+    total = float(values[counts].sum(dtype=np.float64))
+    mean = total / used if used else float("nan")
+    return RegionNumbers(total, mean, values.size, values.size - used)
 
 
 class RegionTrait(TraitType[Any, Any]):

@@ -66,7 +66,9 @@ class Thresholded(DetObjectFunc):
                 f"thresRms = {self.thresRms:g}, but the noise of {det.name!r} is not "
                 "known; deploy pixel_rms, or give thresADU"
             )
-        return np.maximum(self.thresRms * det.noise, low), high
+        # a pixel of unknown noise is not above any threshold
+        least = np.nan_to_num(self.thresRms * det.noise, nan=np.inf)
+        return np.maximum(least, low), high
 
     @property
     def _changes_values(self) -> bool:

@@ -80,7 +80,8 @@ class getCMPeakFunc(DetObjectFunc):
         if self.bins is not None:
             low, high, width = self.bins
             return low, high, width
-        noise = 0.0 if det.noise is None else float(np.median(det.noise[det.good]))
+        known = () if det.noise is None else det.noise[det.good & (det.noise > 0)]
+        noise = float(np.median(known)) if len(known) else 0.0
         if not noise > 0:
             raise ParameterError(
                 f"the noise of {det.name!r} is not known, so give bins = "

@@ -177,6 +177,13 @@ class DetObject(PixelArrays):
                 f"{self.name!r} has a function {func.name!r} already; give another name"
             )
         func.attach(self)
+        described = described_as(func.name, func.describe())
+        taken = self.describe().keys() & described.keys()
+        if taken:
+            raise ParameterError(
+                f"{func.name!r} gives {sorted(taken)}, which another function of "
+                f"{self.name!r} gives already; give another name"
+            )
         self.funcs[func.name] = func
         vars(self).pop("fields", None)
 
@@ -358,14 +365,21 @@ def functions_as_dict(funcs: Mapping[str, Function]) -> dict[str, Any]:
     chained to itself.
     """
     return {
-        f"{name}__{func.name}_{key}": value
+        f"{name}__{path}_{key}": value
         for name, outer in funcs.items()
-        for func in _with_chained(outer)
+        for path, func in _with_chained(outer)
         for key, value in func.params_as_dict().items()
     }
 
 
-def _with_chained(func: Function) -> Iterator[Function]:
-    yield func
-    for chained in func.funcs.values():
-        yield from _with_chained(chained)
+def _with_chained(func: Function) -> Iterator[tuple[str, Function]]:
+    """Yield a function, and those below it with the names that lead to them."""
+    yield func.name, func
+    for name, chained in func.funcs.items():
+        yield from _below(name, chained)
+
+
+def _below(path: str, func: Function) -> Iterator[tuple[str, Function]]:
+    yield path, func
+    for name, chained in func.funcs.items():
+        yield from _below(f"{path}_{name}", chained)
