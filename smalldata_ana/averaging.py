@@ -67,7 +67,9 @@ def _threshold(calibration: Calibration, adu: float, rms: float) -> _Threshold |
                 f"thresRms = {rms:g} needs the noise of {calibration.detector!r}, of "
                 "which there is no constant pixel_rms that fits; use thresADU"
             )
-        limit = np.maximum(np.float32(limit), calibration.rms * np.float32(abs(rms)))
+        # a pixel of unknown noise is not above any threshold
+        least = np.nan_to_num(calibration.rms * np.float32(abs(rms)), nan=np.inf)
+        limit = np.maximum(np.float32(limit), least)
     return _Threshold(limit, counts=min(adu, rms) < 0)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fake_run import COLS, ROWS, FakeRun, any_words, assert_calibrated, made_up
+from image_source import Images, attached
 from psana_reference import psana_calib
 
+from smalldata_ana.ana_funcs import projectionFunc
 from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.errors import ConstantsError, DetectorNotFound, ParameterError
 
@@ -206,3 +208,133 @@ def test_constants_that_leave_no_pixel_are_an_error(rng, name, value):
     with pytest.raises(ConstantsError, match="leave no pixel"):
         Calibration.for_run(run, "det")
     assert Calibration.for_run(run, "det", -1).unit == "ADU"
+
+
+# ---- noise ---------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [0, -3, np.nan, np.inf])
+@pytest.mark.parametrize("number", [45, 46, 47, 145, 6, (6, 1)])
+def test_noise_that_is_not_usable_is_an_error_where_it_is_needed(rng, number, value):
+    constants, words = made_up(rng, "epix100"), any_words(rng)
+    constants["pixel_rms"][:] = value
+    run = FakeRun("epix100", words, constants)
+    message = (
+        r"pixel_rms of 'det' is in no pixel a number above 0; from store/pixel_rms.npy"
+        r"\. .*makePedestal\('det'\)"
+    )
+    for lenient in (False, True):
+        with pytest.raises(ConstantsError, match=message):
+            Calibration.for_run(run, "det", number, lenient=lenient)
+    with pytest.raises(ConstantsError, match=message):
+        Calibration.for_run(run, "det")
+    calibration = Calibration.for_run(run, "det", lenient=True)
+    assert calibration.common_mode == 0
+    assert "no usable noise of the pixels: without common mode" in calibration.notes
+    assert Calibration.for_run(run, "det", 0).rms is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [0, -3, np.nan, np.inf])
+@pytest.mark.parametrize("number", [45, 46, 47])
+def test_pixels_of_unusable_noise_take_no_part_in_the_common_mode(value, number):
+    shape = (1, ROWS, COLS)
+    columns = np.random.default_rng(5).integers(-9, 9, (2, 1, COLS))
+    offsets = np.repeat(columns, ROWS // 2, axis=1).reshape(shape)
+    unknown = np.zeros(shape, np.bool_)
+    unknown[0, 0:8, 2] = unknown[0, 12:20, 33] = True
+    constants = {
+        "pedestals": np.full(shape, 1000, np.float32),
+        "pixel_rms": np.where(unknown, value, 3).astype(np.float32),
+        "pixel_gain": np.full(shape, 2, np.float32),
+    }
+    words = (1000 + offsets + 20 * unknown).astype(np.uint16)
+    calibration = Calibration.for_run(
+        FakeRun("epix100", words, constants), "det", number
+    )
+    np.testing.assert_allclose(calibration(words), 10 * unknown, atol=1e-5)
+    (note,) = [note for note in calibration.notes if "noise" in note]
+    assert note.startswith("16 pixels with a noise that is not a number above 0; they")
+    np.testing.assert_array_equal(np.isnan(calibration.rms), unknown)
+    np.testing.assert_allclose(calibration.rms[~unknown], 1.5)
+    assert calibration.good.all()
+
+
+# ---- what is told --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pedestals", np.nan), ("pixel_gain", 0), ("pixel_mask", 0), ("pixel_status", 1)],
+)
+def test_the_constant_that_leaves_no_pixel_is_named_with_its_file(rng, name, value):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants["pixel_mask"] = np.ones((2, ROWS, COLS), np.uint8)
+    constants[name] = np.full_like(constants[name], value)
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    with pytest.raises(ConstantsError) as error:
+        Calibration.for_run(run, "det")
+    pixels = words.size
+    assert f"in {pixels} of {pixels} pixels (store/{name}.npy)" in str(error.value)
+    assert str(error.value).count("store/") == 1
+
+
+def test_constants_that_leave_no_pixel_together_are_all_named(rng):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants["pixel_status"][:] = 0
+    constants["pixel_mask"] = np.zeros((2, ROWS, COLS), np.uint8)
+    constants["pixel_mask"][0] = 1
+    constants["pixel_gain"][:, 0] = 0
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    half = words.size // 2
+    with pytest.raises(ConstantsError) as error:
+        Calibration.for_run(run, "det")
+    for name in ("pixel_mask", "pixel_gain"):
+        assert f"in {half} of {2 * half} pixels (store/{name}.npy)" in str(error.value)
+    assert "pedestals" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("dettype", "name", "panels", "wanted"),
+    [
+        ("epix100", "pedestals", 0, "(1, 24, 40) (at least 1 panel, rows, columns)"),
+        ("opal", "pedestals", 0, "(24, 40) (rows, columns)"),
+        ("opal", "pixel_mask", 0, "(24, 40) (rows, columns)"),
+        ("jungfrau", "pixel_mask", 2, "(2, 24, 40) (at least 2 panels, rows, columns)"),
+        ("jungfrau", "pixel_gain", 2, "(3, 2, 24, 40) (gain stages, at least 2 panels"),
+    ],
+)
+def test_shapes_are_told_as_the_store_has_them(rng, dettype, name, panels, wanted):
+    words = any_words(rng, panels or 1)
+    words = words if panels else words[0]
+    run = FakeRun(dettype, words, {name: np.ones((5, 6))}, tuple(range(panels or 1)))
+    with pytest.raises(ConstantsError) as error:
+        Calibration.for_run(run, "det")
+    assert (
+        f"have the shape (5, 6), but frames of the shape {words.shape} need {wanted}"
+        in str(error.value)
+    )
+
+
+def test_mask_of_other_values_is_an_error(rng):
+    constants, words = made_up(rng, "jungfrau", 2), any_words(rng, 2)
+    constants["pixel_mask"] = np.ones((2, ROWS, COLS), np.int16)
+    constants["pixel_mask"][1, 3, 4:6] = 256
+    run = FakeRun("jungfrau", words, constants, (0, 1))
+    message = (
+        r"pixel_mask of 'det' has the value 256 \(in all 2 values other than 0 and"
+    )
+    with pytest.raises(ConstantsError, match=message):
+        Calibration.for_run(run, "det")
+    notes = Calibration.for_run(run, "det", lenient=True).notes
+    assert sum("value 256" in note and "left out" in note for note in notes) == 1
+
+
+def test_pixels_of_unknown_noise_are_not_above_a_threshold():
+    noise = np.full((1, 4, 6), 2, np.float32)
+    noise[0, 1, 2] = np.nan
+    source = Images((1, 4, 6), noise=noise)
+    image = np.full((1, 4, 6), 50, np.float32)
+    projected = attached(projectionFunc(axis=-1, thresRms=3.0), source).process(image)
+    np.testing.assert_allclose(projected["data"], 50 * 23)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_run import FakeRun
 from test_constants_import import EPIX, write_text
 
 from smalldata_ana.commands import run_command, table
@@ -103,7 +104,7 @@ def test_show(store: ConstantsStore, capsys: pytest.CaptureFixture[str]) -> None
 def test_put(
     store: ConstantsStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_text(tmp_path / "rms.txt", np.full((2, 2), 1.5))
+    write_text(tmp_path / "rms.txt", np.full((12, 12), 1.5))
     arguments = ("put", "cam", "pixel_rms", tmp_path / "rms.txt", "--begin", 7)
     more = ("--end", 9, "--serial", "0a1b")
     assert run(store, *arguments, *more) == 0
@@ -115,6 +116,48 @@ def test_put(
     assert run(store, *arguments, *more) == 2
     assert "--replace" in capsys.readouterr().err
     assert run(store, *arguments, *more, "--replace") == 0
+
+
+def test_put_says_that_the_other_constants_are_of_another_size(
+    store: ConstantsStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "gain.npy", np.ones((12, 12)))
+    assert (
+        run(store, "put", "cam", "pixel_gain", tmp_path / "gain.npy", "--begin", 3) == 0
+    )
+    assert "pixel_gain of cam has the shape (12, 12), but pedestals" in caplog.text
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (200,), (1, 1, 1, 20, 20), (5, 4, 2, 3)])
+def test_put_refuses_shapes_that_no_detector_has(
+    store: ConstantsStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shape: tuple[int, ...],
+) -> None:
+    np.save(tmp_path / "p33.npy", np.ones(shape))
+    assert (
+        run(store, "put", "cam", "pixel_gain", tmp_path / "p33.npy", "--begin", 3) == 2
+    )
+    assert f"cannot have the shape {shape}" in capsys.readouterr().err
+    assert "pixel_gain" not in store.get("cam", 3).items
+
+
+def test_put_holds_a_constant_to_the_frames_of_the_run(
+    store: ConstantsStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = FakeRun("epix100", np.zeros((24, 40), np.uint16), {})
+    opened.close = lambda: None
+    monkeypatch.setattr("smalldata_ana.opening.open_run", lambda *_: opened)
+    for shape, code in (((1, 24, 40), 0), ((24, 40), 0), ((1, 40, 24), 2)):
+        np.save(tmp_path / "gain.npy", np.ones(shape))
+        put = ("put", "det", "pixel_gain", tmp_path / "gain.npy", "--begin", 3)
+        assert run(store, *put, "-e", "xpptut15", "--replace") == code
+    error = capsys.readouterr().err
+    assert "(1, 40, 24), but frames of the shape (24, 40) need (1, 24, 40)" in error
 
 
 def test_import_lcls1(

@@ -396,3 +396,14 @@ def test_a_ghost_that_is_not_given_is_an_error_that_says_what_to_write(ghosts):
         ParameterError, match=r'write common_mode=.*"ghost": "file with'
     ):
         Calibration.for_run(ghosts, "det", 180)
+
+
+def test_arrays_are_not_dumped_into_errors(ghosts):
+    for choice in (
+        {"number": 180, "ghost": (ghosts.p0,)},
+        {"ghost": (ghosts.p0, ghosts.p1)},
+        {"number": 180, "ghots": ghosts.p0},
+    ):
+        with pytest.raises(ParameterError) as error:
+            DetObject("det", ghosts, common_mode=choice)
+        assert len(str(error.value)) < 300

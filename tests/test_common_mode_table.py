@@ -163,6 +163,38 @@ def test_camera_has_none_of_these(number):
         kind_of("opal").common_mode(number)
 
 
+@pytest.mark.parametrize(
+    "number", [np.int64(46), np.uint8(46), 46.0, np.float32(46), np.array(46)]
+)
+def test_numbers_as_they_are_read_from_a_file(number):
+    mode = kind_of("epix100").common_mode(number)
+    assert (mode.number, type(mode.number)) == (46, int)
+
+
+@pytest.mark.parametrize(
+    "pars",
+    [(7.0, 2, 100.0, 10), np.array([7.0, 2, 100, 10]), [7, np.int32(2), 100, 10]],
+)
+def test_parameters_as_they_are_read_from_a_file(pars):
+    mode = kind_of("jungfrau").common_mode(pars)
+    assert mode.pars == mode.number == (7, 2, 100, 10)
+    assert mode.label == "cm7_2_100_10_"
+
+
+@pytest.mark.parametrize("number", ["46", np.str_("46")])
+def test_a_text_is_no_number_and_said_to_be_one(number):
+    with pytest.raises(
+        ParameterError, match=r"'46' \(a text: write it without quotes\)"
+    ):
+        kind_of("epix100").common_mode(number)
+
+
+@pytest.mark.parametrize("number", [True, 46.5, np.bool_(True)])
+def test_what_is_no_whole_number_is_no_common_mode(number):
+    with pytest.raises(ParameterError, match="no common mode"):
+        kind_of("cspad").common_mode(number)
+
+
 def test_labels_of_parameters():
     assert label_of((7, 2, 100, 10)) == "cm7_2_100_10_"
     assert label_of((6, 0.25, -1)) == "cm6_0p25_m1_"

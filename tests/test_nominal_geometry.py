@@ -156,3 +156,36 @@ def test_geometry_of_another_detector(access, shape, panels):
 def test_unknown_name(access):
     with pytest.raises(GeometryError, match="no default geometry 'jungfrau3M'"):
         text("jungfrau3M")
+
+
+@pytest.mark.parametrize(
+    ("dettype", "shape"),
+    [("opal", (512, 512)), ("opal", (512, 1024)), ("epix100", (704, 768))],
+)
+def test_camera_with_a_geometry_of_panels(access, dettype, shape):
+    constant = Constant("geometry", default_text("jungfrau4M"), 0, None, "a test")
+    with pytest.raises(GeometryError, match="8 panels of 512 x 1024; its data have"):
+        pixel_positions(None, info(dettype, shape), constant)
+
+
+@pytest.mark.parametrize(
+    ("shape", "panels", "fits"),
+    [
+        ((2, 512, 1024), (0, 1), False),
+        ((1, 512, 1024), (0,), False),
+        ((2, 512, 1024), (2, 3), True),
+        ((5, 512, 1024), tuple(range(5)), True),
+        ((8, 512, 1024), tuple(range(8)), True),
+    ],
+)
+def test_geometry_of_more_panels_than_the_kind_has(access, shape, panels, fits):
+    one = info("jungfrau", shape, panels)
+    constant = Constant("geometry", default_text("jungfrau4M"), 0, None, "a test")
+    run = FakeRun("jungfrau", np.zeros(shape, np.uint16), {}, panels)
+    run.pixel_positions = lambda detector: pixel_positions(None, one, constant)
+    if fits:
+        assert positions_of(run, "det").x.shape == shape
+        return
+    message = r"'det' \(a test\) has 8 panels; a Jungfrau \S+ has \d, and its data"
+    with pytest.raises(GeometryError, match=message):
+        positions_of(run, "det")

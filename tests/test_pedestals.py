@@ -118,6 +118,45 @@ def test_bad_pixels_get_the_bit_of_their_reason(three_stages):
         assert np.count_nonzero(status[stage]) == 4
 
 
+def with_lines(events: int, dead: tuple[int, ...], sigma: float = 5.0) -> np.ndarray:
+    """Return frames with offsets of rows and columns, as an epix100 has them."""
+    rng = np.random.default_rng(events)
+    shape = (events, 96, 768)
+    noise = np.full(shape[1:], sigma)
+    noise.flat[list(dead)] = 0.5
+    adu = 2500 + rng.normal(0, 4, (events, 96, 1)) + rng.normal(0, 3, (events, 1, 768))
+    return (adu + noise * rng.standard_normal(shape)).round().astype(np.uint16)
+
+
+def test_dead_pixels_are_found_below_a_common_mode(tmp_path):
+    dead = tuple(range(17, 96 * 768, 1401))
+    words = with_lines(40, dead)
+    total = words.astype(float).std(axis=0, ddof=1)
+    assert total.flat[list(dead)].min() > np.median(total) / 4
+    made = make_pedestals(write(tmp_path, words, dettype="epix100"), "det")
+    low = (made.status & np.uint64(Status.RMS_LOW)) != 0
+    np.testing.assert_array_equal(np.flatnonzero(low), dead)
+    np.testing.assert_allclose(made.rms.reshape(total.shape), total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("events", [5, 8, 12, 40])
+def test_few_frames_mark_no_good_pixels_and_say_so(tmp_path, events):
+    run = write(tmp_path, with_lines(events, ()), dettype="epix100")
+    made = make_pedestals(run, "det")
+    assert not made.status.any()
+    told = [note for note in made.notes if "too few to find all dead pixels" in note]
+    assert len(told) == (events < 40)
+
+
+def test_pixels_that_are_good_again_are_told(tmp_path):
+    before = {"pixel_status": np.zeros((3, *SHAPE), np.uint64)}
+    before["pixel_status"][0, 1, 20, 10:13] = Status.RMS_LOW
+    before["pixel_status"][0][NOISY] = Status.RMS_HIGH
+    made = make_pedestals(write(tmp_path, dark_words(0), constants=before), "det")
+    assert made.stages[0].again_good == 3
+    assert "3 pixels of G0 that were bad before are good now" in made.notes
+
+
 def test_given_ranges_decide(three_stages):
     ranges = {"ped_range": (2900, 2e4), "rms_range": (0, 100)}
     made = make_pedestals(three_stages, "det", stages=["G0"], **ranges)

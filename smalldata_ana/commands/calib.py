@@ -16,6 +16,7 @@ from smalldata_ana.commands import (
     set_log_level,
     table,
 )
+from smalldata_ana.commands.constant_fitness import check_fits
 from smalldata_ana.errors import ConstantsError, UsageError, unknown
 from smalldata_ana.places import places
 from smalldata_ana.session.experiment import find_experiment
@@ -215,6 +216,7 @@ def _put(store: ConstantsStore, options: argparse.Namespace) -> None:
     if path.exists() and not options.replace:
         raise ConstantsError(f"{path} is there already; --replace replaces it")
     value = read_constant(name, source)
+    check_fits(store, options.experiment, detector, name, value, begin, str(source))
     made = {"origin": str(source)}
     store.put(detector, name, value, begin, end, serial=options.serial, made=made)
     print(f"{detector} {name}, runs {validity(begin, end)}: {path}")

@@ -8,7 +8,7 @@ pixel is bad.  That is what psana's ``det.raw.calib`` gives without a common mod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -147,7 +147,8 @@ class Calibration:
             good &= inputs.ghost.known
             inputs = replace(inputs, ghost=inputs.ghost.of(planes.factor[0] != 0))
         if planes is not None:
-            _check_left(fitted, planes.usable, good, strict)
+            _check_left(setup, planes, good, strict)
+        convert = _converter(mode, setup, planes, inputs.region)
         return cls(
             detector=detector,
             kind=kind,
@@ -162,7 +163,7 @@ class Calibration:
             notes=tuple(fitted.notes),
             common_mode_pars=() if mode.is_raw else mode.pars,
             inputs=inputs,
-            convert=_converter(mode, setup, planes, inputs.region),
+            convert=convert,
         )
 
     @cached_property
@@ -250,18 +251,33 @@ def _where_peaks_are(
     return setup.fitted.kind.common_mode(0)
 
 
-def _check_left(
-    fitted: DetectorConstants, usable: Mask, good: Mask, strict: bool
-) -> None:
-    if not usable.any():
-        why = "all pedestals are not numbers, or all gains are 0 or not numbers"
-    elif strict and not good.any():
-        why = "each has a bit of pixel_status, is out of pixel_mask, or not usable"
-    else:
+_TAKEN: Mapping[str, str] = {
+    "pedestals": "are not numbers",
+    "pixel_offset": "are not numbers",
+    "pixel_gain": "are 0 or not numbers",
+    "pixel_status": "have bits",
+    "pixel_mask": "are 0",
+}
+"""What makes a constant take a pixel away."""
+
+
+def _check_left(setup: SetUp, planes: Planes, good: Mask, strict: bool) -> None:
+    """Name the constants that leave no pixel: those that do alone, else all."""
+    if planes.usable.any() and (good.any() or not strict):
         return
+    left = setup.left_by(planes.correction)
+    alone = [name for name, mask in left.items() if not mask.any()]
+    culprits = alone or [name for name, mask in left.items() if not mask.all()]
+    items = setup.fitted.constants.items
+    told = [
+        f"{name} {_TAKEN[name]} in {np.count_nonzero(~left[name])} of "
+        f"{good.size} pixels ({items[name].origin})"
+        for name in culprits
+    ]
     raise ConstantsError(
-        f"the constants of {fitted.info.name!r} leave no pixel: {why}; common_mode=-1 "
-        f"gives raw data ({fitted.constants.items['pedestals'].origin})"
+        f"the constants of {setup.fitted.info.name!r} leave no pixel: "
+        f"{'; '.join(told) or 'the ghosts are not known in any'}; common_mode=-1 gives "
+        "raw data"
     )
 
 
@@ -305,14 +321,14 @@ def _planes_converter(
     correct = corrector(mode, kind, shape, setup.noise_in_adu, region)
     if kind.data_mask is None:
         if correct is not None:
-            return numbers_converter(planes, setup.part(planes), correct)
+            return numbers_converter(planes, setup.part(planes, mode), correct)
         return _number_converter(planes.pedestal[0], planes.factor[0])
     several = len(planes.pedestal) > 1
     gain_bits = kind.gain_bits if several else 0
     table = kind.plane_of_bits if several else (0, 0, 0, 0)
     if correct is not None:
         return words_converter(
-            kind.data_mask, gain_bits, table, planes, setup.part(planes), correct
+            kind.data_mask, gain_bits, table, planes, setup.part(planes, mode), correct
         )
     return _word_converter(kind.data_mask, gain_bits, table, planes)
 

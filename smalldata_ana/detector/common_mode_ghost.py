@@ -9,6 +9,7 @@ smalldata_tools' ``GhostFitFit.py`` writes: ``<detector>_OLS_p0`` and ``_p1``.
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,7 +84,8 @@ def ghost_of(value: Any, info: DetectorInfo) -> Ghost:
             p0, p1 = value
         except (TypeError, ValueError):
             raise ParameterError(
-                f"ghost = {value!r} is not a file, nor the two arrays (p0, p1)"
+                f"ghost = {reprlib.repr(value)} is not a file, nor the two arrays "
+                "(p0, p1)"
             ) from None
         origin = "given as arrays"
     return Ghost(_fitting("p0", p0, info), _fitting("p1", p1, info), origin)

@@ -15,6 +15,7 @@ of arrays ``(p0, p1)``.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,12 +74,11 @@ def split(
     given = dict(choice)
     for name in given:
         if name not in {_NUMBER, *_FORMS}:
-            where = f"common_mode = {choice!r}"
+            where = f"common_mode = {recorded(choice)!r}"
             raise ParameterError(unknown("entry", name, (_NUMBER, *_FORMS), where))
     if _NUMBER not in given:
-        raise ParameterError(f'common_mode = {choice!r} has no "{_NUMBER}"')
-    number = given.pop(_NUMBER)
-    return tuple(number) if isinstance(number, list) else number, given
+        raise ParameterError(f'common_mode = {recorded(choice)!r} has no "{_NUMBER}"')
+    return given.pop(_NUMBER), given
 
 
 def recorded(choice: CommonModeChoice | None) -> Any:
@@ -160,7 +160,8 @@ def _of_boxes(
     axes = array.shape[-2] if array.ndim in {2, 3} else 0
     if axes not in {2, len(info.shape)} or array.dtype.kind not in "iu":
         raise ParameterError(
-            f"the region for the common mode of {info.name!r} is {value!r}; write "
+            f"the region for the common mode of {info.name!r} is "
+            f"{reprlib.repr(value)}; write "
             "[[r0, r1], [c0, c1]], [[p0, p1], [r0, r1], [c0, c1]], a list of these, or "
             "a bool array"
         )

@@ -122,7 +122,10 @@ class DetectorConstants:
         return {v: int(np.count_nonzero(bits & np.uint64(v))) for v in values}
 
     def mask_good(self) -> Mask:
-        """Return the pixels that the deployed mask keeps, shape of a frame."""
+        """Return the pixels that the deployed mask keeps, shape of a frame.
+
+        It is 1 = good, as psana's.
+        """
         mask = self._fitted("pixel_mask")
         if mask is None:
             return np.ones(self.info.shape, np.bool_)
@@ -134,14 +137,11 @@ class DetectorConstants:
         Raises
         ------
         ConstantsError
-            if some are not: all of them
+            if some are not, or `pixel_mask` is not of 0 and 1: all of them
         """
         there = [self.constants.items.get(name) for name in _OF_PIXELS]
-        wrong = [
-            self._misfit(constant, value)
-            for constant, value in ((c, np.asarray(c.value)) for c in there if c)
-            if not self._fits(constant.name, value)
-        ]
+        found = (self._misfit(c, np.asarray(c.value)) for c in there if c)
+        wrong = [misfit for misfit in found if misfit]
         if wrong:
             raise ConstantsError(
                 f"{'; '.join(wrong)}. Put what fits with `smalldata-ana calib put "
@@ -161,10 +161,29 @@ class DetectorConstants:
         detector = self.info.name
         places = " or ".join(self.constants.places) or "the constants of the run"
         notes = "".join(f"; {note}" for note in self.notes)
-        dark = f"make them with anaps.makePedestal({detector!r}) in a dark run, or "
         return (
             f"there are no {name} of {detector!r} in {places}; their shape would be "
-            f"{self._wanted()}{notes}. To have them, {dark * (name in _FROM_DARKS)}"
+            f"{self._wanted(name)}{notes}. {self._remedy(name)}"
+        )
+
+    def unusable(self, name: str, why: str) -> str:
+        """Say that a constant that there is cannot be used, and what to do.
+
+        Parameters
+        ----------
+        name : one of the constants of the pixels
+        why : what it is, e.g. ``in no pixel a number above 0``
+        """
+        return (
+            f"{name} of {self.info.name!r} is {why}; from "
+            f"{self.constants.items[name].origin}. {self._remedy(name)}"
+        )
+
+    def _remedy(self, name: str) -> str:
+        detector = self.info.name
+        dark = f"make them with anaps.makePedestal({detector!r}) in a dark run, or "
+        return (
+            f"To have them, {dark * (name in _FROM_DARKS)}"
             f"`smalldata-ana calib put {detector} {name} FILE --begin RUN`, or "
             "`smalldata-ana calib import`"
         )
@@ -174,10 +193,13 @@ class DetectorConstants:
         if constant is None:
             return None
         value = np.asarray(constant.value)
-        if self._fits(name, value):
+        misfit = self._misfit(constant, value)
+        if not misfit:
             full = value.reshape((1,) * (4 - value.ndim) + value.shape)
             return self._of_panels(full).reshape(-1, *self.info.shape)
-        self.notes.append(f"{self._misfit(constant, value)}; left out")
+        note = f"{misfit}; left out"
+        if note not in self.notes:
+            self.notes.append(note)
         return None
 
     def _fits(self, name: str, value: Array) -> bool:
@@ -198,19 +220,34 @@ class DetectorConstants:
         return value[:, panels]
 
     def _misfit(self, constant: Constant, value: Array) -> str:
-        return (
-            f"{constant.name} of {self.info.name!r} have the shape {value.shape}, but "
-            f"frames of the shape {self.info.shape} need {self._wanted()}; from "
-            f"{constant.origin}"
-        )
+        """Say what is wrong with a constant, or return an empty string."""
+        what = f"{constant.name} of {self.info.name!r}"
+        if not self._fits(constant.name, value):
+            return (
+                f"{what} have the shape {value.shape}, but frames of the shape "
+                f"{self.info.shape} need {self._wanted(constant.name)}; from "
+                f"{constant.origin}"
+            )
+        if constant.name == "pixel_mask":
+            others = value[(value != 0) & (value != 1)]
+            if others.size:
+                return (
+                    f"{what} has the value {others[0]} (in all "
+                    f"{counted(others.size, 'value')} other than 0 and 1), but it must "
+                    f"be 1 where a pixel is good, else 0; from {constant.origin}"
+                )
+        return ""
 
-    def _wanted(self) -> str:
-        panels = max(self.info.panels) + 1
-        lead = (len(self.kind.gain_stages), panels)
-        return (
-            f"{(*lead, *self.info.shape[-2:])} (gain stages, at least "
-            f"{counted(panels, 'panel')}, rows, columns)"
-        )
+    def _wanted(self, name: str) -> str:
+        """Return the shape of a constant as it is kept, with what its axes are."""
+        axes = {"rows": self.info.shape[-2], "columns": self.info.shape[-1]}
+        if len(self.info.shape) > 2 or None not in self.kind.panel_shape:
+            panels = max(self.info.panels) + 1
+            axes = {f"at least {counted(panels, 'panel')}": panels, **axes}
+        stages = len(self.kind.gain_stages)
+        if stages > 1 and name != "pixel_mask":
+            axes = {"gain stages": stages, **axes}
+        return f"{tuple(axes.values())} ({', '.join(axes)})"
 
 
 def _everywhere(masks: Iterator[Mask]) -> Mask:

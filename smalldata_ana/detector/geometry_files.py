@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.beam_geometry import BeamGeometry
+from smalldata_ana.detector.nominal_geometry import check_panels
 from smalldata_ana.detector.panel_grid import PanelGrid, panel_grids
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.safe_files import reason, replacing
@@ -52,7 +53,9 @@ def read_psana_geometry(
         raise FileError(f"cannot read {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:
         raise FileError(f"{path} is not a text") from error
-    return positions_from_text(text, info, str(path))
+    positions = positions_from_text(text, info, str(path))
+    check_panels(positions, info)
+    return positions
 
 
 def write_crystfel(

@@ -53,6 +53,21 @@ def label_of(common_mode: CommonModeNumber) -> str:
     return _LABELS.get(common_mode, f"cm{common_mode}_")
 
 
+def plain(choice: Any) -> Any:
+    """Return a common mode as Python's int, or tuple of numbers.
+
+    NumPy's numbers and arrays, and whole numbers as floats, are what is read back from
+    a file.
+    Anything else is returned as it is.
+    """
+    if isinstance(choice, np.generic | np.ndarray):
+        choice = choice.tolist()
+    if isinstance(choice, tuple | list):
+        return tuple(plain(item) for item in choice)
+    whole = isinstance(choice, float) and choice.is_integer()
+    return int(choice) if whole else choice
+
+
 class Correction(enum.Enum):
     """What is done to a raw word before any common mode."""
 
@@ -121,6 +136,11 @@ class CommonMode:
     def is_raw(self) -> bool:
         """True if no constants are used."""
         return self.correction in {Correction.WORD, Correction.DATA}
+
+    @property
+    def needs_noise(self) -> bool:
+        """True if it takes the noise of the pixels."""
+        return self.algorithm is Algorithm.NEIGHBOUR_EXCLUSION
 
     @property
     def needs(self) -> str:
@@ -227,23 +247,25 @@ class Kind:
 
         Parameters
         ----------
-        number : or psana's parameters, e.g. ``(7, 2, 100, 10)``
+        number : or psana's parameters, e.g. ``(7, 2, 100, 10)``; see `plain`
 
         Raises
         ------
         ParameterError
             if this kind has none of that number
         """
-        wanted = self.default_common_mode if number is None else number
-        if isinstance(wanted, tuple | list) and self.parameter_modes is not None:
-            return self.parameter_modes(tuple(wanted))
-        if isinstance(wanted, int) and wanted in self.common_modes:
+        wanted = self.default_common_mode if number is None else plain(number)
+        if isinstance(wanted, tuple) and self.parameter_modes is not None:
+            return self.parameter_modes(wanted)
+        is_number = isinstance(wanted, int) and not isinstance(wanted, bool)
+        if is_number and wanted in self.common_modes:
             return self.common_modes[wanted]
+        why = " (a text: write it without quotes)" if isinstance(wanted, str) else ""
         there = ", ".join(
             f"{mode.number} ({mode.text})" for mode in self.common_modes.values()
         )
         raise ParameterError(
-            f"no common mode {wanted!r} for {self.dettype!r}; there are {there}"
+            f"no common mode {wanted!r}{why} for {self.dettype!r}; there are {there}"
         )
 
     def pixel_size_in(self, shape: tuple[int, ...]) -> float | None:

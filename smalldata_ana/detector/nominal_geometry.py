@@ -61,9 +61,46 @@ def positions_of(run: Run, detector: str) -> PixelPositions | None:
     Returns
     -------
     The positions [um], or None for panels of which nothing is known.
+
+    Raises
+    ------
+    GeometryError
+        if the geometry of the run is not this detector's
     """
-    known = run.pixel_positions(detector)
-    return nominal_positions(run.detectors[detector]) if known is None else known
+    known, info = run.pixel_positions(detector), run.detectors[detector]
+    if known is None or (known.note == NOMINAL and not fits_kind(known, info)):
+        return nominal_positions(info)
+    check_panels(known, info)
+    return known
+
+
+def fits_kind(positions: PixelPositions, info: DetectorInfo) -> bool:
+    """Tell whether a geometry has the panels of a detector's kind.
+
+    Where the kind has a fixed number of panels, and the data hold panels of just these
+    numbers, a geometry of more is another detector's.
+    """
+    panels = kind_of(info.dettype, info.shape).panels
+    if panels is None or info.panels != tuple(range(panels)):
+        return True
+    return positions.panels in {None, panels}
+
+
+def check_panels(positions: PixelPositions, info: DetectorInfo) -> None:
+    """Check that a geometry has the panels of a detector's kind.
+
+    Raises
+    ------
+    GeometryError
+        if it has not; see `fits_kind`
+    """
+    if not fits_kind(positions, info):
+        kind = kind_of(info.dettype, info.shape)
+        raise GeometryError(
+            f"the geometry of {info.name!r} ({positions.origin}) has "
+            f"{positions.panels} panels; a {kind.title} has {kind.panels}, and its "
+            f"data hold the panels {', '.join(map(str, info.panels))}"
+        )
 
 
 def nominal_positions(info: DetectorInfo) -> PixelPositions | None:

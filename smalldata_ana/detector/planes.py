@@ -63,16 +63,24 @@ class Noise:
     correction: Correction
 
     def __call__(self) -> Image | None:
-        """Return the noise in the first plane, shape of a frame, if it is known."""
+        """Return the noise in the first plane, shape of a frame, if it is known.
+
+        It is NaN in pixels where it, or the gain, is not usable: not a finite number,
+        or a noise that is not above 0.  None where the noise of no pixel is usable.
+        """
         rms = self.fitted.by_stage("pixel_rms") if self.known else None
         if rms is None:
             return None
         first: Image = _chosen(rms, self.stages)[0].copy()
+        usable = np.isfinite(first) & (first > 0)
+        if not usable.any():
+            return None
+        first[~usable] = np.nan
         gain = _gain(self.fitted, self.correction)
         if gain is None:
             return first
         gain_first = _chosen(gain, self.stages)[0]
-        inverse = np.zeros_like(first)
+        inverse = np.full_like(first, np.nan)
         usable = np.isfinite(gain_first) & (gain_first != 0)
         np.divide(1, gain_first, out=inverse, where=usable)
         return np.multiply(first, np.abs(inverse), out=first)
@@ -142,7 +150,8 @@ class SetUp:
         if missing == "pixel_gain":
             return wanted
         if missing == "pixel_rms":
-            self.fitted.notes.append("no noise of the pixels: without common mode")
+            lacking = "usable noise" if self._unusable_noise() else "noise"
+            self.fitted.notes.append(f"no {lacking} of the pixels: without common mode")
             return self.fitted.kind.common_mode(0)
         self.fitted.notes.append(f"no {missing}: raw data")
         return self.fitted.kind.common_mode(RAW)
@@ -150,6 +159,8 @@ class SetUp:
     def _lacks(self, missing: str) -> str:
         if missing == _CONFIGURATION:
             return f"there is no {missing} in the data of the run"
+        if missing == "pixel_rms" and self._unusable_noise():
+            return self.fitted.unusable(missing, "in no pixel a number above 0")
         return self.fitted.lacks(missing)
 
     def _missing(self, wanted: CommonMode) -> str | None:
@@ -160,7 +171,7 @@ class SetUp:
             return "pedestals"
         if self.undecided and wanted.correction is not Correction.FIRST_PEDESTAL:
             return _CONFIGURATION
-        if wanted.algorithm is Algorithm.NEIGHBOUR_EXCLUSION and self._no_noise():
+        if wanted.needs_noise and self.noise_in_adu() is None:
             return "pixel_rms"
         # Without gains, the stages of a pixel would be on different scales.
         several = len(self.fitted.kind.gain_stages) > 1
@@ -195,19 +206,33 @@ class SetUp:
             mode.correction,
         )
 
-    def part(self, planes: Planes) -> Mask:
+    def part(self, planes: Planes, mode: CommonMode) -> Mask:
         """Return which pixels take part in a common mode, ``(planes, *frame)``.
 
-        They are good, and in a gain stage of high or medium gain.
+        They are good, in a gain stage of high or medium gain, and of a usable noise
+        where the common mode needs it; a note says how many are not.
         """
         kind = self.fitted.kind
         part: Mask = planes.factor != 0
         if self.stages is not None:
             part &= np.isin(self.stages, kind.common_mode_stages)
-            return part
-        for stage in set(range(len(part))) - set(kind.common_mode_stages):
-            part[stage] = False
+        else:
+            for stage in set(range(len(part))) - set(kind.common_mode_stages):
+                part[stage] = False
+        noise = self.noise_in_adu() if mode.needs_noise else None
+        if noise is not None:
+            self._leave_out(np.isnan(noise), part)
         return part
+
+    def _leave_out(self, unknown: Mask, part: Mask) -> None:
+        """Leave pixels whose noise is not known out of those that take part."""
+        count = int(np.count_nonzero(unknown & part.any(axis=0)))
+        part &= ~unknown
+        if count:
+            self.fitted.notes.append(
+                f"{counted(count, 'pixel')} with a noise that is not a number above "
+                "0; they take no part in the estimate of the common mode"
+            )
 
     def noise_in_adu(self) -> Image | None:
         """Return the noise in the first plane [ADU], if it is known."""
@@ -232,8 +257,26 @@ class SetUp:
             correction=Correction.PEDESTAL if planes is None else planes.correction,
         )
 
-    def _no_noise(self) -> bool:
-        return self.fitted.by_stage("pixel_rms") is None
+    def _unusable_noise(self) -> bool:
+        """Tell whether there is a noise of the right shape, but no usable one."""
+        return self.fitted.by_stage("pixel_rms") is not None
+
+    def left_by(self, correction: Correction) -> dict[str, Mask]:
+        """Return which pixels each constant leaves in the first plane, by its name."""
+        left = {"pixel_mask": self.fitted.mask_good(), "pixel_status": self.status}
+        values = {"pedestals": self.pedestal, "pixel_offset": None, "pixel_gain": None}
+        if self.fitted.kind.adds_offset:
+            values["pixel_offset"] = self.fitted.by_stage("pixel_offset")
+        if correction is Correction.GAIN:
+            values["pixel_gain"] = self.fitted.by_stage("pixel_gain")
+        stages = None if correction is Correction.FIRST_PEDESTAL else self.stages
+        for name, value in values.items():
+            if value is not None:
+                first = _chosen(value, stages)[0]
+                left[name] = np.isfinite(first)
+                if name == "pixel_gain":
+                    left[name] &= first != 0
+        return left
 
     def _with_offset(self) -> Image:
         if self.pedestal is None:

@@ -296,7 +296,8 @@ def _assembled(panels: Array, geometry: ImageGeometry, *, maximum: bool) -> Tota
     indices = (geometry.ix.ravel(), geometry.iy.ravel())
     target = np.ravel_multi_index(indices, geometry.shape)
     if not maximum:
-        return np.bincount(target, panels.ravel(), size).reshape(geometry.shape)
+        total = np.bincount(target, panels.ravel(), size).astype(np.float64)
+        return total.reshape(geometry.shape)
     image = np.full(size, -np.inf)
     np.maximum.at(image, target, panels.ravel())
     image[np.isneginf(image)] = 0

@@ -51,6 +51,17 @@ class PedestalArrays:
         known = None if old is None else old[stage][old[stage] > 0]
         return None if known is None or not known.size else float(np.median(known))
 
+    def again_good(self, stage: int, status: npt.NDArray[np.uint64]) -> int:
+        """Return how many pixels of a stage are bad in the constants, but not by this.
+
+        Parameters
+        ----------
+        stage : its number
+        status : what is to be put in, shape of a frame
+        """
+        before = self._of_panels("pixel_status", stage).reshape(status.shape)
+        return int(np.count_nonzero((before != 0) & (status == 0)))
+
     def fill(
         self, stage: int, mean: Array, rms: Array, status: npt.NDArray[np.uint64]
     ) -> None:

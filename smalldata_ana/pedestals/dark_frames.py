@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector.common_mode import Banks
+from smalldata_ana.pedestals.own_noise import OwnNoise
 from smalldata_ana.statistics import MEDIAN_TO_SIGMA
 
 Image = npt.NDArray[np.float32]
@@ -54,6 +56,8 @@ class DarkStatistics:
     Attributes
     ----------
     mean, rms : float32 [ADU]; NaN where a pixel has less than two values
+    own_rms : float32 [ADU], the noise without what pixels share; see `OwnNoise`
+    own_frames : number of frames that it is from
     count : number of values of each pixel that were used
     above, below : number of values that were left out as too high, too low
     frames, rejected : number of frames used, and left out as lit
@@ -64,6 +68,8 @@ class DarkStatistics:
 
     mean: Image
     rms: Image
+    own_rms: Image
+    own_frames: int
     count: Counts
     above: Counts
     below: Counts
@@ -82,10 +88,12 @@ class DarkFrames:
     Parameters
     ----------
     shape : of a frame
+    banks : with a common mode of their own, of a panel; None: the panel is one
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], banks: Banks | None = None) -> None:
         self._shape = shape
+        self._own = OwnNoise(shape, banks)
         pixels = int(np.prod(shape))
         self._block: list[Image] = []
         self._centre = np.empty(0, np.float32)
@@ -129,6 +137,8 @@ class DarkFrames:
         return DarkStatistics(
             mean=self._image(np.where(measured, self._centre + mean, np.nan)),
             rms=self._image(np.where(measured, np.sqrt(variance.clip(0)), np.nan)),
+            own_rms=self._own.result().reshape(self._shape),
+            own_frames=self._own.frames,
             count=self._count.reshape(self._shape),
             above=self._above.reshape(self._shape),
             below=self._below.reshape(self._shape),
@@ -172,6 +182,7 @@ class DarkFrames:
             return
         self._seen += seen
         self._far += far
+        self._own.add(frame, self._centre, self._width)
         add(
             frame,
             self._centre,

@@ -28,7 +28,7 @@ from smalldata_ana.errors import (
 from smalldata_ana.pedestals.arrays import PedestalArrays
 from smalldata_ana.pedestals.dark_frames import DarkFrames, DarkStatistics, Image
 from smalldata_ana.pedestals.gain_stages import FrameStages
-from smalldata_ana.pedestals.status import Limits, Status, pixel_status
+from smalldata_ana.pedestals.status import Limits, Status, pixel_status, remarks
 from smalldata_ana.sources.base import DetectorInfo, Indices, Run
 from smalldata_ana.sources.light_status import selections
 
@@ -59,6 +59,7 @@ class StageResult:
     pedestal, noise : means over the pixels with status 0 [ADU]
     bad : number of pixels with any status bit
     reasons : number of pixels with each status bit
+    again_good : number of pixels that the constants before had as bad
     """
 
     number: int
@@ -69,6 +70,7 @@ class StageResult:
     noise: float
     bad: int
     reasons: Mapping[Status, int]
+    again_good: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,15 +166,18 @@ def make_pedestals(
     frames = _add_all(runs, detector, chosen, notes, progress)
     found = _enough(frames, kind.gain_stages, stages, notes)
     arrays = PedestalArrays(runs[-1].constants(detector), info, kind)
-    results = []
+    results: list[StageResult] = []
+    told: list[str] = []
     for number, statistics in found.items():
         name = kind.gain_stages[number]
         if require_dark:
             _check_dark(statistics, name, arrays.usual_noise(number), _called(runs))
         status = pixel_status(statistics, ped_range, rms_range)
+        again_good = arrays.again_good(number, status)
+        told += remarks(name, statistics, again_good, rms_range)
         arrays.fill(number, statistics.mean, statistics.rms, status)
-        results.append(_result(number, name, statistics, status))
-    notes += arrays.notes()
+        results.append(_result(number, name, statistics, status, again_good))
+    notes += arrays.notes() + told
     return Pedestals(
         experiment=runs[0].experiment,
         runs=tuple(run.number for run in runs),
@@ -255,6 +260,8 @@ def _add_all(
 ) -> dict[int, DarkFrames]:
     """Return the dark frames by gain stage."""
     frames: dict[int, DarkFrames] = {}
+    info = runs[0].detectors[detector]
+    banks = kind_of(info.dettype, info.shape).banks
     done = mixed = 0
     total = sum(numbers.size for numbers in events)
     for run, numbers in zip(runs, events, strict=True):
@@ -266,7 +273,7 @@ def _add_all(
                     mixed += 1
                 else:
                     new = stage not in frames
-                    into = DarkFrames(values.shape) if new else frames[stage]
+                    into = DarkFrames(values.shape, banks) if new else frames[stage]
                     frames[stage] = into
                     into.add(values)
             if progress is not None:
@@ -358,7 +365,11 @@ def _check_dark(
 
 
 def _result(
-    number: int, name: str, dark: DarkStatistics, status: npt.NDArray[np.uint64]
+    number: int,
+    name: str,
+    dark: DarkStatistics,
+    status: npt.NDArray[np.uint64],
+    again_good: int,
 ) -> StageResult:
     good = status == 0
     return StageResult(
@@ -370,4 +381,5 @@ def _result(
         noise=float(dark.rms[good].mean()) if good.any() else np.nan,
         bad=int(np.count_nonzero(~good)),
         reasons={bit: int(np.count_nonzero(status & np.uint64(bit))) for bit in Status},
+        again_good=again_good,
     )

@@ -99,6 +99,7 @@ class PixelPositions:
     origin : where the geometry came from
     extent : of all panels of the detector, or None where these are all; use `whole`
     note : what users must know of the geometry, or an empty string
+    panels : how many panels the geometry has, or None where that is not known
     """
 
     x: Array
@@ -108,6 +109,7 @@ class PixelPositions:
     origin: str = ""
     extent: Extent | None = None
     note: str = ""
+    panels: int | None = None
 
     @property
     def whole(self) -> Extent:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.errors import GeometryError
+from smalldata_ana.errors import GeometryError, counted
 from smalldata_ana.sources.base import DetectorInfo, Extent, PixelPositions
 from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.psana2.mended import psana
@@ -51,7 +51,7 @@ def pixel_positions(
     Raises
     ------
     GeometryError
-        if the geometry is for another number of panels or pixels, or is not one
+        if the geometry is for panels of another size, lacks panels, or is not one
     """
     if constant is not None:
         return positions_from_text(str(constant.value), info, constant.origin)
@@ -78,17 +78,20 @@ def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPosi
     Raises
     ------
     GeometryError
-        if the text is not a geometry, or one for another number of panels or pixels
+        if the text is not a geometry, one of panels of another size, or one that lacks
+        panels of the data
     """
     geometry = _parsed(text, origin)
     frame = info.shape[-2:]
     x, y, z = (_panels_first(axis, frame) for axis in geometry.get_pixel_coords())
-    panels, rest = divmod(x.size, math.prod(frame))
+    panels = math.prod(x.shape[:-2])
     whole = math.prod(info.shape) == len(info.panels) * math.prod(frame)
-    if rest or not whole or panels <= max(info.panels):
+    enough = panels > max(info.panels) and (len(info.shape) > 2 or panels == 1)
+    if x.shape[-2:] != frame or not whole or not enough:
+        size = " x ".join(map(str, x.shape[-2:]))
         raise GeometryError(
             f"the geometry of {info.name!r} ({origin}) has {x.size} pixels, "
-            f"{panels} panels of {frame[0]} x {frame[1]}; its data have frames of "
+            f"{counted(panels, 'panel')} of {size}; its data have frames of "
             f"{info.shape}, panels {', '.join(map(str, info.panels))}"
         )
     extent = Extent.of(x, y, z)
@@ -97,7 +100,7 @@ def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPosi
         for axis in (x, y, z)
     )
     pixel_size = float(geometry.get_pixel_scale_size())
-    return PixelPositions(x, y, z, pixel_size, origin, extent)
+    return PixelPositions(x, y, z, pixel_size, origin, extent, panels=panels)
 
 
 def default_text(name: str) -> str:
