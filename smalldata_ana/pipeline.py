@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from smalldata_ana.ana_funcs import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import BeamParameters, completed
+from smalldata_ana.ana_funcs.beam_parameters import completed
+from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.entry_fitness import doubts
+from smalldata_ana.detector.mask_entries import MaskParameters
 from smalldata_ana.detector.protocol import stored_names
-from smalldata_ana.errors import ParameterError, SmallDataError, unknown
+from smalldata_ana.detector.sum_entries import SumsParameters
+from smalldata_ana.errors import ParameterError, SmallDataError
+from smalldata_ana.parameters.checking import together_problems
 from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.model import Parameters
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.events import Event
+
+logger = logging.getLogger(__name__)
+
+Made = Sequence[tuple[Entry, Parameters]]
+"""Entries with the objects that they describe."""
 
 Row = dict[str, Any]
 """The results of one event: ``timestamp`` and ``<detector>/<function>_<key>``."""
@@ -36,9 +50,13 @@ def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
     problems: list[str] = []
     detectors = []
     for name, entries in resolved.detectors.items():
-        if not all(e.values["use"] for e in entries if e.kind == "use"):
+        if not _is_used(entries):
             continue
-        detector = _detector(run, name, entries, problems)
+        wrong = list(together_problems(entries))
+        problems += map(str, wrong)
+        # The others are tried all the same, so that all problems are told at once.
+        others = [e for e in entries if all(p.entry is not e for p in wrong)]
+        detector = _detector(run, name, others, resolved.path.parent, problems)
         if detector is not None:
             detectors.append(detector)
     if problems:
@@ -51,62 +69,105 @@ def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
     return detectors
 
 
+def _is_used(entries: Sequence[Entry]) -> bool:
+    return all(e.values["use"] for e in entries if e.kind == "use")
+
+
 def _detector(
-    run: Run, name: str, entries: Sequence[Entry], problems: list[str]
+    run: Run, name: str, entries: Sequence[Entry], folder: Path, problems: list[str]
 ) -> DetObject | None:
+    """Make a detector with its masks, functions and sums; tell what is wrong."""
     modes = [e.values["common_mode"] for e in entries if e.kind == "common_mode"]
-    functions = _functions(entries, problems)
     try:
         detector = DetObject(name, run, common_mode=modes[0] if modes else None)
     except SmallDataError as error:
         problems.append(str(error))
         return None
-    for entry, func in functions:
-        try:
+    complete = _with_beam(run, entries, problems)
+    for doubt in doubts(run, detector.calibration.constants, complete):
+        logger.warning("%s", doubt)
+    made = [(entry, entry.make()) for entry in complete]
+    _apply_masks(detector, made, folder, problems)
+    for entry, parameters in made:
+        if isinstance(parameters, SumsParameters):
+            with _problems_of(entry, problems):
+                for key in parameters.sums:
+                    detector.storeSum(key)
+    for entry, func in _chained(made, problems):
+        with _problems_of(entry, problems):
             detector.addFunc(func)
-        except SmallDataError as error:
-            problems.append(f"{_place(entry)}: {error}")
     return detector
 
 
-def _functions(
-    entries: Sequence[Entry], problems: list[str]
-) -> list[tuple[Entry, DetObjectFunc]]:
-    """Make the functions of the entries, chain them, and return the first of each."""
-    geometry = next((e.values for e in entries if e.kind == "geometry"), {})
-    made = [(entry, _with_geometry(entry, geometry).make()) for entry in entries]
-    functions = [(e, f) for e, f in made if isinstance(f, DetObjectFunc)]
-    by_name = {entry.name: (entry, func) for entry, func in functions}
-    for entry, func in functions:
-        if entry.of is None:
-            continue
-        try:
-            _chain(entry, func, by_name)
-        except SmallDataError as error:
-            problems.append(f"{_place(entry)}: {error}")
-    return [(entry, func) for entry, func in functions if entry.of is None]
-
-
-def _with_geometry(entry: Entry, geometry: Mapping[str, Any]) -> Entry:
-    """Return the entry of a function with what it lacks of the beam's geometry."""
-    takes = entry.kind != "geometry" and issubclass(entry.model, BeamParameters)
-    values = completed(entry.values, geometry) if takes else entry.values
-    return replace(entry, values=values)
-
-
-def _chain(
-    entry: Entry, func: DetObjectFunc, by_name: dict[str, tuple[Entry, DetObjectFunc]]
+def _apply_masks(
+    detector: DetObject, made: Made, folder: Path, problems: list[str]
 ) -> None:
-    above: str | None = entry.of
-    seen = [entry.name]
-    while above is not None:
-        if above not in by_name:
-            raise ParameterError(unknown("function", above, by_name, entry.detector))
-        if above in seen:
-            raise ParameterError(f"of = {entry.of!r} goes round in a circle")
-        seen.append(above)
-        above = by_name[above][0].of
-    by_name[seen[1]][1].addFunc(func)
+    """Leave out what any mask leaves out: before the functions see the detector."""
+    for entry, parameters in made:
+        if isinstance(parameters, MaskParameters):
+            with _problems_of(entry, problems):
+                detector.addMask(parameters.read(folder))
+
+
+@contextmanager
+def _problems_of(entry: Entry, problems: list[str]) -> Iterator[None]:
+    """Collect what goes wrong with an entry."""
+    try:
+        yield
+    except SmallDataError as error:
+        problems.append(f"{_place(entry)}: {error}")
+
+
+def _with_beam(run: Run, entries: Sequence[Entry], problems: list[str]) -> list[Entry]:
+    """Return the entries with what they lack of the geometry, in numbers."""
+    numbers = []
+    for entry in entries:
+        if entry.kind == "geometry":
+            with _problems_of(entry, problems):
+                numbers.append(_in_numbers(entry, run))
+        else:
+            numbers.append(entry)
+    return with_geometry(numbers)
+
+
+def _in_numbers(entry: Entry, run: Run) -> Entry:
+    """Return a geometry with the values that its variables have in the run."""
+    known = replace(entry, values=followed(entry.values, run))
+    known.make()
+    for key, value in known.values.items():
+        if value != entry.values[key]:
+            logger.info("%s: %s = %g in run %d", entry, key, value, run.number)
+    return known
+
+
+def with_geometry(entries: Sequence[Entry]) -> list[Entry]:
+    """Return entries of one detector, with what they lack of the beam's geometry.
+
+    Parameters
+    ----------
+    entries : those that apply to a run; the ``geometry`` among them completes others
+    """
+    geometry = next((e.values for e in entries if e.kind == "geometry"), {})
+    return [
+        entry
+        if entry.kind == "geometry"
+        else replace(entry, values=completed(entry.values, geometry, entry.model))
+        for entry in entries
+    ]
+
+
+def _chained(made: Made, problems: list[str]) -> list[tuple[Entry, DetObjectFunc]]:
+    """Chain the functions, and return those of the detector itself."""
+    functions = {
+        entry.name: (entry, func)
+        for entry, func in made
+        if isinstance(func, DetObjectFunc)
+    }
+    for entry, func in functions.values():
+        if entry.of is not None:
+            with _problems_of(entry, problems):
+                functions[entry.of][1].addFunc(func)
+    return [(entry, func) for entry, func in functions.values() if entry.of is None]
 
 
 def _place(entry: Entry) -> str:

@@ -40,7 +40,9 @@ _REASONS = {
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(
+    path: str | os.PathLike[str], *, like: Path | None = None
+) -> Iterator[Path]:
     """Write a file aside, and put it in its place when it is complete.
 
     Use it in a ``with`` statement, which gives the path to write to: an empty file in
@@ -51,6 +53,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ----------
     path : the file to make or to replace; where it is a symbolic link, the file that
         it points to
+    like : the file whose mode, group and access list it gets, whatever the file was
+        that it replaces, which is then a copy to throw away; by default the one that
+        it replaces; what is new is writable by the group
 
     Raises
     ------
@@ -61,10 +66,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     aside: Path | None = None
     try:
-        before = _before(target)
+        before = _before(target) if like is None else like.stat()
         aside = _empty_file_beside(target)
         yield aside
-        _take_over_rights(target, aside, before)
+        _take_over_rights(like or target, aside, before)
         _flush(aside)
         os.replace(aside, target)
         aside = None

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import smalldata_ana.ana_funcs  # noqa: F401 (registers its kinds)
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.parameters import file as parameter_file
+from smalldata_ana.parameters.appending import append
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile, append
+from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.resolved import takes_effect
 from smalldata_ana.parameters.run_range import RunRange
 
@@ -123,7 +124,7 @@ def test_entries_without_a_name_are_numbered_for_each_begin(tmp_path):
         (table("x"), "line 5: .*'x' is not a range of runs"),
         ("\n[[detector.jungfrau1M.roi]]\nruns = 12", 'line 5: .*write runs = "12"'),
         ("\n[[detector.jungfrau1M.roi]]\n", "line 4: .*'runs' is missing"),
-        (table("1-", kind="rio"), "line 4: .*'rio'.*'common_mode', 'roi', 'use'"),
+        (table("1-", kind="rio"), r"line 4: .*'rio'.*'roi'.*Did you mean 'roi'\?"),
         ('[detector.jungfrau1M.roi]\nruns = "1-"', "not an array of tables"),
         ("[detector]\njungfrau1M = 3", "'detector.jungfrau1M' is not a table"),
         ("detector = 3", "'detector' is not a table"),

@@ -228,6 +228,20 @@ class PixelArrays:
         given = as_users(self._fitting("cmask", mask, self.calibration.shape) != 0)
         self._replace("cmask", cmask=self.mask & given)
 
+    def addMask(self, mask: npt.ArrayLike) -> None:
+        """Leave out of `cmask`, from now on, what this mask leaves out: 1 = good.
+
+        The functions that are attached are prepared again with the new `good`.
+
+        Raises
+        ------
+        ParameterError
+            if it does not have the shape of a frame, or leaves no good pixel; nothing
+            has changed then
+        """
+        given = as_users(self._fitting("mask", mask, self.calibration.shape) != 0)
+        self._replace("cmask", cmask=self.cmask & given)
+
     def _replace(self, what: str, **new: Any) -> None:
         """Give attributes other values, or, after an error, all those of before.
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters import toml_text
 from smalldata_ana.parameters.model import Parameters, model_of
@@ -30,6 +33,7 @@ class Entry:
     of : the name of the function that this one is chained to, or None
     made : who made it, when and how
     line : where it stands in its file, or None
+    array : the array of a mask that is in no file yet, bool, True = good, or None
     """
 
     detector: str
@@ -41,6 +45,7 @@ class Entry:
     of: str | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None
+    array: npt.NDArray[np.bool_] | None = field(default=None, compare=False)
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -98,12 +103,25 @@ def problems_of(kind: str, table: object) -> Iterator[tuple[str, str]]:
             found = True
             yield key, problem
     if "runs" not in table:
+        found = True
         yield "", "'runs' is missing, for instance runs = \"12-\""
-    elif not found:
-        values = {k: v for k, v in table.items() if k not in COMMON_KEYS}
-        problem = _model_problem(model, values)
-        if problem:
-            yield "", problem
+    if table.get("enabled") is not False:
+        yield from _whole_problems(model, table, found)
+
+
+def _whole_problems(
+    model: type[Parameters], table: dict[str, Any], found: bool
+) -> Iterator[tuple[str, str]]:
+    """Check what single keys do not show, of an entry that is not switched off."""
+    missing = [key for key in model.required_keys() if key not in table]
+    for key in missing:
+        yield "", f"{key!r} is missing: {model.class_traits()[key].help}"
+    if found or missing:
+        return
+    try:
+        model(**{k: v for k, v in table.items() if k not in COMMON_KEYS})
+    except ParameterError as error:
+        yield "", str(error)
 
 
 def _key_problem(model: type[Parameters], kind: str, key: str, value: Any) -> str:
@@ -116,7 +134,11 @@ def _key_problem(model: type[Parameters], kind: str, key: str, value: Any) -> st
     if key not in model.file_keys():
         known = (*COMMON_KEYS, *model.file_keys())
         return unknown("parameter", key, known, f"an entry of kind {kind!r}")
-    return _model_problem(model, {key: value})
+    try:
+        model.check_value(key, value)
+    except ParameterError as error:
+        return str(error)
+    return ""
 
 
 def _runs_problem(value: Any) -> str:
@@ -124,14 +146,6 @@ def _runs_problem(value: Any) -> str:
         return f'runs = {value!r} is not a text; write runs = "{value}"'
     try:
         RunRange.parse(value)
-    except ParameterError as error:
-        return str(error)
-    return ""
-
-
-def _model_problem(model: type[Parameters], values: Mapping[str, Any]) -> str:
-    try:
-        model(**values)
     except ParameterError as error:
         return str(error)
     return ""

@@ -7,8 +7,10 @@ register themselves when `smalldata_ana.ana_funcs` is imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 from traitlets import (
     Bool,
@@ -26,19 +28,35 @@ from smalldata_ana.errors import ParameterError, unknown
 
 Model = TypeVar("Model", bound="type[Parameters]")
 
+NAME = "name"
+"""The parameter of kinds of which a detector may have several."""
+
+_OWNER = re.compile(r"The (?:value of the )?('\w+') trait of an? \w+ instance")
+_ELEMENT = re.compile(
+    r"contains +which expected <traitlets\S+ object at \w+>, not the str (['\"])(.*)\1"
+)
+
 _kinds: dict[str, type[Parameters]] = {}
 
 
 class Parameters(HasTraits):
     """A set of named and validated parameters: every trait is one.
 
-    Traits tagged ``file=False`` cannot stand in a parameter file.
+    Traits tagged ``file=False`` cannot stand in a parameter file; those tagged
+    ``required=True`` must stand in every entry that is not switched off.
+
+    Attributes
+    ----------
+    has_results : True if its name is that of results, which no other entry of the
+        detector may have
 
     Raises
     ------
     ParameterError
         if a keyword is unknown, or a value is not allowed
     """
+
+    has_results: ClassVar[bool] = True
 
     def __init__(self, **values: Any) -> None:
         known = self.trait_names()
@@ -49,7 +67,7 @@ class Parameters(HasTraits):
         try:
             super().__init__(**values)
         except TraitError as error:
-            raise ParameterError(str(error)) from error
+            raise ParameterError(_in_plain_words(error)) from error
 
     @classmethod
     def file_keys(cls) -> tuple[str, ...]:
@@ -60,7 +78,55 @@ class Parameters(HasTraits):
     @classmethod
     def is_named(cls) -> bool:
         """Tell whether a detector may have several of this kind, each with a name."""
-        return "name" in cls.class_trait_names()
+        return NAME in cls.class_trait_names()
+
+    @classmethod
+    def default_name(cls, values: Mapping[str, Any]) -> str:
+        """Return what results are called if no name is given.
+
+        Parameters
+        ----------
+        values : other parameters, which the name may depend on
+        """
+        made = cls.__new__(cls)
+        for key, value in values.items():
+            setattr(made, key, value)
+        name: str = getattr(made, NAME)
+        return name
+
+    @classmethod
+    def required_keys(cls) -> tuple[str, ...]:
+        """Return the parameters that an entry must give."""
+        return tuple(cls.class_traits(required=True))
+
+    @classmethod
+    def check_value(cls, key: str, value: Any) -> None:
+        """Check one parameter alone, whatever else an object of the class needs.
+
+        Raises
+        ------
+        ParameterError
+            if the value is not allowed
+        """
+        try:
+            setattr(cls.__new__(cls), key, value)
+        except TraitError as error:
+            raise ParameterError(_in_plain_words(error)) from error
+
+    def problems_beside(self, folder: Path) -> Iterator[str]:
+        """Say what is wrong with the files that the parameters name.
+
+        Parameters
+        ----------
+        folder : of the parameter file; relative paths begin there
+        """
+        yield from ()
+
+
+def _in_plain_words(error: TraitError) -> str:
+    """Return what is wrong with a value, without the inner names of traitlets."""
+    text = _ELEMENT.sub(r"has a wrong element: \2", str(error))
+    return _OWNER.sub(r"\1", text).replace("'None'", "it")
 
 
 def register(kind: str) -> Callable[[Model], Model]:
@@ -100,7 +166,7 @@ def model_of(kind: str) -> type[Parameters]:
 class UseParameters(Parameters):
     """Whether a detector takes part at all."""
 
-    use = Bool(help="false switches the detector off")
+    use = Bool(help="false switches the detector off").tag(required=True)
 
 
 @register("common_mode")
@@ -113,4 +179,4 @@ class CommonModeParameters(Parameters):
         "[7, 2, 100, 10]; -1 is raw, 0 pedestal and gain; a table where the number "
         "needs more: { number = 81, region = [[0, 100], [0, 512]] }, or "
         '{ number = 180, ghost = "file.h5" }',
-    )
+    ).tag(required=True)

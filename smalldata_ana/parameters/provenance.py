@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import smalldata_ana
 
@@ -35,3 +36,50 @@ def made(how: str, **more: Any) -> dict[str, Any]:
     known = {key: value for key, value in more.items() if value is not None}
     tool = f"smalldata_ana {smalldata_ana.__version__}"
     return {"by": author(), "at": now(), "tool": tool, "how": how, **known}
+
+
+class Image(Protocol):
+    """As much of an average image as is recorded; see `AverageImage`."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in its session."""
+
+    @property
+    def n_used(self) -> int:
+        """How many events are in it."""
+
+    @property
+    def made(self) -> Mapping[str, Any]:
+        """How it was made."""
+
+
+def made_on(how: str, run: int, image: Image | None, **more: Any) -> dict[str, Any]:
+    """Return the provenance of something that is chosen on an image now.
+
+    Parameters
+    ----------
+    how : what made it, e.g. ``SelectRegion``
+    run : the run of the session
+    image : the average image that it was chosen on, or None
+    more : what else is known; None is left out
+
+    Notes
+    -----
+    ``calibration`` has the validity of each constant: the producer tells where those
+    of its run are others.
+    """
+    if image is None:
+        return made(how, run=run, **more)
+    constants = image.made.get("constants", {})
+    validity = {name: constant["validity"] for name, constant in constants.items()}
+    return made(
+        how,
+        run=run,
+        image=image.name,
+        events=image.n_used,
+        selection=image.made.get("selection") or None,
+        common_mode=image.made.get("common_mode"),
+        calibration=validity or None,
+        **more,
+    )

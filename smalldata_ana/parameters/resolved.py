@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +30,56 @@ class Resolved:
     text: str
 
 
-def _rivals(entries: Iterable[Entry], entry: Entry) -> list[Entry]:
+def rivals(entries: Iterable[Entry], entry: Entry) -> list[Entry]:
+    """Return the entries of the detector, kind and name of one, in their order."""
     key = (entry.path, entry.name)
     return [e for e in entries if (e.path, e.name) == key]
 
 
-def _winner(rivals: Iterable[Entry], run: int) -> Entry | None:
-    """Return the entry with the largest begin; of equal ones the later in the file."""
+def groups(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Return the entries of each detector, kind and name, in the order of the file."""
+    found: dict[tuple[tuple[str, str, str], str], list[Entry]] = {}
+    for entry in entries:
+        found.setdefault((entry.path, entry.name), []).append(entry)
+    return list(found.values())
+
+
+def winner(group: Iterable[Entry], run: int) -> Entry | None:
+    """Return the entry with the largest begin; of equal ones the later in the file.
+
+    Parameters
+    ----------
+    group : entries of one detector, kind and name, in the order of the file
+    run : the run; entries whose range does not hold it take no part
+    """
     best = None
-    for entry in rivals:
+    for entry in group:
         if run in entry.runs and (best is None or entry.runs.begin >= best.runs.begin):
             best = entry
     return best
+
+
+def reason(group: Iterable[Entry], run: int) -> str:
+    """Say why `winner` chooses the one of a group that it does."""
+    holding = [e for e in group if run in e.runs]
+    if not holding:
+        return f"none of its name is for run {run}"
+    if len(holding) == 1:
+        return f"the only one of its name for run {run}"
+    begin = max(e.runs.begin for e in holding)
+    equal = sum(e.runs.begin == begin for e in holding)
+    if equal > 1:
+        return f"the last in the file of {equal} that begin with run {begin}"
+    return f"it begins with the largest run of {len(holding)} for run {run}"
+
+
+def reason_against(other: Entry, best: Entry | None, run: int) -> str:
+    """Say why an entry of a group is not the one that `winner` chooses."""
+    if run not in other.runs:
+        return f"is not for run {run}"
+    if best is not None and other.runs.begin == best.runs.begin:
+        return "stands before in the file"
+    return "begins earlier"
 
 
 def applying(entries: Iterable[Entry], run: int) -> list[Entry]:
@@ -58,11 +96,35 @@ def applying(entries: Iterable[Entry], run: int) -> list[Entry]:
     largest begin wins; of equal begins the later in the file.  A winner that is not
     enabled leaves nothing.
     """
-    groups: dict[tuple[tuple[str, str, str], str], list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault((entry.path, entry.name), []).append(entry)
-    winners = (_winner(group, run) for group in groups.values())
-    return [entry for entry in winners if entry is not None and entry.enabled]
+    best = (winner(group, run) for group in groups(entries))
+    return [entry for entry in best if entry is not None and entry.enabled]
+
+
+def winners(
+    group: Sequence[Entry], runs: RunRange
+) -> list[tuple[RunRange, Entry | None]]:
+    """Return which entry applies to which of some runs.
+
+    Parameters
+    ----------
+    group : entries of one detector, kind and name, in the order of the file
+    runs : the runs to look at
+
+    Returns
+    -------
+    Parts of these runs in their order, each with its winner, or None.
+    """
+    starts = {runs.begin, *(e.runs.begin for e in group)}
+    starts |= {e.runs.end + 1 for e in group if e.runs.end is not None}
+    inside = sorted(start for start in starts if start in runs)
+    ends = [start - 1 for start in inside[1:]] + [runs.end]
+    parts: list[tuple[RunRange, Entry | None]] = []
+    for begin, end in zip(inside, ends, strict=True):
+        best = winner(group, begin)
+        same = bool(parts) and parts[-1][1] is best
+        first = parts.pop()[0].begin if same else begin
+        parts.append((RunRange(first, end), best))
+    return parts
 
 
 def takes_effect(entries: Iterable[Entry], entry: Entry) -> list[RunRange]:
@@ -73,16 +135,5 @@ def takes_effect(entries: Iterable[Entry], entry: Entry) -> list[RunRange]:
     entries : all entries of a file, in its order, with this one
     entry : one of them
     """
-    rivals = _rivals(entries, entry)
-    starts = {e.runs.begin for e in rivals}
-    starts |= {e.runs.end + 1 for e in rivals if e.runs.end is not None}
-    inside = sorted(start for start in starts if start in entry.runs)
-    ends = [start - 1 for start in inside[1:]] + [entry.runs.end]
-    ranges: list[RunRange] = []
-    for begin, end in zip(inside, ends, strict=True):
-        if _winner(rivals, begin) is not entry:
-            continue
-        touching = ranges and ranges[-1].end == begin - 1
-        first = ranges.pop().begin if touching else begin
-        ranges.append(RunRange(first, end))
-    return ranges
+    parts = winners(rivals(entries, entry), entry.runs)
+    return [runs for runs, best in parts if best is entry]

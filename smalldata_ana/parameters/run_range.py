@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Self
@@ -46,6 +47,17 @@ class RunRange:
         if match[2] is None:
             return cls(begin, begin)
         return cls(begin, None if match[3] in {None, "end"} else int(match[3]))
+
+    @property
+    def last(self) -> float:
+        """The last run, infinity for none."""
+        return math.inf if self.end is None else self.end
+
+    def within(self, other: Self) -> Self:
+        """Return the runs that this and another range hold; there must be some."""
+        return type(self)(
+            max(self.begin, other.begin), min(self, other, key=lambda r: r.last).end
+        )
 
     def __contains__(self, run: int) -> bool:
         return self.begin <= run and (self.end is None or run <= self.end)

@@ -31,6 +31,8 @@ def value_text(value: Any) -> str:
     if isinstance(value, dict):
         pairs = (f"{key_text(k)} = {value_text(v)}" for k, v in value.items())
         return f"{{ {', '.join(pairs)} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(value_text, value))}]"
     text: str = tomlkit.item(value).as_string()
     return text
 
@@ -71,7 +73,7 @@ class Lines:
     """
 
     def __init__(self, text: str) -> None:
-        self._lines = text.splitlines()
+        self._lines = text.replace("\r\n", "\n").split("\n")
         self._headers: dict[tuple[str, ...], list[int]] = {}
         for number, path in self._arrays():
             self._headers.setdefault(path, []).append(number)
@@ -104,6 +106,10 @@ class Lines:
             return None
         start = headers[index]
         return (self._key_line(start, key) if key else None) or start
+
+    def of_head(self, key: str) -> int | None:
+        """Return the line of a key that stands before the first table."""
+        return self._key_line(0, key)
 
     def _key_line(self, start: int, key: str) -> int | None:
         wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")

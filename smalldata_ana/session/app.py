@@ -19,7 +19,7 @@ from smalldata_ana.session.figures import PictureFiles
 if TYPE_CHECKING:
     from smalldata_ana.session.anaps import SmallDataAna_psana
 
-SUBCOMMANDS = ("setup", "calib", "detnames")
+SUBCOMMANDS = ("setup", "calib", "detnames", "params")
 PATIENCE = 1.0
 """How long the prompt waits for the run, to greet with what it holds [s]."""
 
@@ -93,5 +93,11 @@ def _prompt(
     print(first_commands())
     shell.mainloop()
     if session.pending:
-        print(f"{len(session.pending)} accepted entries were not exported")
+        _leave(session)
     return 0
+
+
+def _leave(session: SmallDataAna_psana) -> None:
+    from smalldata_ana.session.export import export_before_leaving
+
+    export_before_leaving(session)

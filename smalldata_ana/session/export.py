@@ -2,19 +2,87 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import smalldata_ana.ana_funcs  # noqa: F401 (registers the kinds of entries)
+import smalldata_ana.pipeline  # noqa: F401 (it knows all kinds of entries)
+from smalldata_ana.detector.mask_entries import stored
 from smalldata_ana.errors import NameNotFound, UsageError, counted, unknown
+from smalldata_ana.parameters.appending import Appended, append
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile, append
-from smalldata_ana.parameters.resolved import takes_effect
+from smalldata_ana.parameters.resolved import rivals, takes_effect, winners
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.prompts import somebody_there
+
+
+@dataclass(frozen=True, repr=False)
+class Exported:
+    """One entry that was written.
+
+    Attributes
+    ----------
+    entry : as it stands in the file
+    effective : the runs in which it takes effect: fewer than its range, where another
+        entry of the same name begins with a later run
+    replaced : what applied to these runs before: ranges, each with its entry
+    """
+
+    entry: Entry
+    effective: tuple[RunRange, ...]
+    replaced: tuple[tuple[RunRange, Entry], ...]
+
+    @classmethod
+    def of(cls, entry: Entry, done: Appended) -> Exported:
+        """Return what came of an entry of a file that was appended to."""
+        effective = tuple(takes_effect(done.after.entries, entry))
+        older = rivals(done.before.entries, entry)
+        parts = [part for runs in effective for part in winners(older, runs)]
+        replaced = [(runs, one) for runs, one in parts if one is not None]
+        return cls(entry, effective, tuple(replaced))
+
+    def __str__(self) -> str:
+        entry = self.entry
+        lines = [f"  {entry}"]
+        lines += [f"    {key} = {value}" for key, value in entry.values.items()]
+        for runs, older in self.replaced:
+            lines.append(f"    instead of line {older.line} for runs {runs}:")
+            lines += [f"      {text}" for text in _differences(older, entry)]
+        return "\n".join([*lines, f"    {self._effect()}"])
+
+    def _effect(self) -> str:
+        if not self.effective:
+            return "takes effect for no run: entries of this name begin later; " + _HINT
+        text = f"takes effect for runs {', '.join(map(str, self.effective))}"
+        if self.effective != (self.entry.runs,):
+            text += "; elsewhere an entry of this name that begins later applies"
+            text += f"; {_HINT}"
+        return text
+
+
+_HINT = "exportParams(…, replace=True) lets the new one apply there, too"
+
+
+def _differences(older: Entry, newer: Entry) -> list[str]:
+    """Say what differs between two entries, value by value."""
+    old, new = _shown(older), _shown(newer)
+    changed = [key for key in old | new if old.get(key) != new.get(key)]
+    if not changed:
+        return ["the same values"]
+    texts = []
+    for key in changed:
+        before, after = (str(v[key]) if key in v else "not given" for v in (old, new))
+        texts.append(f"{key}: {before} -> {after}")
+    return texts
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    """Return what an entry says, but for its name, its range and who made it."""
+    return {**entry.values, "enabled": entry.enabled, "of": entry.of}
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,33 +92,28 @@ class ExportReport:
     Attributes
     ----------
     path : the parameter file
-    entries : the new entries
-    effective : for each of them the runs in which it takes effect: fewer than its
-        range, where another entry of the same name begins with a later run
+    exported : the new entries, with what they replace and where they take effect
     """
 
     path: Path
-    entries: tuple[Entry, ...]
-    effective: tuple[tuple[RunRange, ...], ...]
+    exported: tuple[Exported, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The new entries."""
+        return tuple(one.entry for one in self.exported)
+
+    @property
+    def effective(self) -> tuple[tuple[RunRange, ...], ...]:
+        """For each of them the runs in which it takes effect."""
+        return tuple(one.effective for one in self.exported)
 
     def __repr__(self) -> str:
-        written = counted(len(self.entries), "entry", "entries")
+        written = counted(len(self.exported), "entry", "entries")
         return f"<ExportReport: {written} in {self.path}>"
 
     def __str__(self) -> str:
-        lines = [f"{self.path}:"]
-        for entry, ranges in zip(self.entries, self.effective, strict=True):
-            lines.append(f"  {entry}")
-            lines += [f"    {key} = {value}" for key, value in entry.values.items()]
-            lines.append(f"    {_effect(entry, ranges)}")
-        return "\n".join(lines)
-
-
-def _effect(entry: Entry, ranges: Sequence[RunRange]) -> str:
-    text = f"takes effect for runs {', '.join(map(str, ranges))}"
-    if list(ranges) != [entry.runs]:
-        text += "; elsewhere an entry of this name that begins later applies"
-    return text
+        return "\n".join([f"{self.path}:", *map(str, self.exported)])
 
 
 def export_params(
@@ -58,6 +121,8 @@ def export_params(
     runs: str | int | None = None,
     path: str | os.PathLike[str] | None = None,
     what: str | Iterable[str] | None = None,
+    *,
+    replace: bool = False,
 ) -> ExportReport:
     """Append the accepted entries to the parameter file.
 
@@ -68,6 +133,8 @@ def export_params(
         the session's run on
     path : the file, by default the experiment's
     what : names or kinds of the entries to write, by default all
+    replace : let them apply to all of these runs, also where an older entry begins
+        later; nothing in the file is edited
 
     Raises
     ------
@@ -82,11 +149,63 @@ def export_params(
     chosen = _chosen(session.pending, what)
     new = [dataclasses.replace(entry, runs=range_) for entry in chosen]
     target = session.places.params if path is None else Path(path).expanduser()
-    file = append(target, new, session.places.experiment)
-    session.pending[:] = [e for e in session.pending if e not in chosen]
-    written = [_last(file, entry) for entry in new]
-    effective = [tuple(takes_effect(file.entries, entry)) for entry in written]
-    return ExportReport(target, tuple(written), tuple(effective))
+    with _in_files(new, target) as written:
+        done = append(
+            target, written, session.places.experiment, replacing_older=replace
+        )
+    session.pending[:] = [e for e in session.pending if not _among(e, chosen)]
+    exported = tuple(Exported.of(entry, done) for entry in done.entries)
+    return ExportReport(target, exported)
+
+
+def _among(entry: Entry, entries: Sequence[Entry]) -> bool:
+    return any(entry is other for other in entries)
+
+
+@contextlib.contextmanager
+def _in_files(entries: Sequence[Entry], target: Path) -> Iterator[list[Entry]]:
+    """Write the arrays of entries beside a parameter file; take them back if it fails.
+
+    Yields
+    ------
+    The entries, with the names of the files.
+    """
+    folder = Path(os.path.realpath(target)).parent
+    written: list[Entry] = []
+    try:
+        for entry in entries:
+            written.append(stored(entry, folder))
+        yield written
+    except BaseException:
+        # After a failure behind the renaming the entries are in the file all the same.
+        text = target.read_text(encoding="utf-8") if target.exists() else ""
+        for entry, new in zip(entries, written, strict=False):
+            if new is not entry and new.values["sha256"] not in text:
+                (folder / new.values["file"]).unlink(missing_ok=True)
+        raise
+
+
+def export_before_leaving(session: Any) -> None:
+    """Ask a person whether what is pending is to be exported; once.
+
+    Parameters
+    ----------
+    session : the session that ends
+    """
+    if not session.pending:
+        return
+    for entry in session.pending:
+        print(f"  not exported: {entry}")
+    number = counted(len(session.pending), "accepted entry", "accepted entries")
+    if not (session.interactive and somebody_there()):
+        print(f"{number} not exported")
+        return
+    try:
+        answer = input(f"Export {number} to {session.places.params}? (y/n) [n]: ")
+        if answer.strip().lower().startswith("y"):
+            print(export_params(session))
+    except (EOFError, KeyboardInterrupt):
+        print()
 
 
 def _chosen(pending: Sequence[Entry], what: str | Iterable[str] | None) -> list[Entry]:
@@ -102,9 +221,3 @@ def _chosen(pending: Sequence[Entry], what: str | Iterable[str] | None) -> list[
     for name in sorted(wanted - known):
         raise NameNotFound(unknown("accepted entry", name, sorted(known)))
     return [e for e in pending if e.name in wanted or e.kind in wanted]
-
-
-def _last(file: ParameterFile, entry: Entry) -> Entry:
-    """Return the last entry of a file with the name of another one."""
-    key = (entry.path, entry.name)
-    return next(e for e in reversed(file.entries) if (e.path, e.name) == key)

@@ -9,58 +9,18 @@ from typing import TYPE_CHECKING
 from smalldata_ana.session.state import SessionState
 
 if TYPE_CHECKING:
-    from smalldata_ana.ana_funcs.regions import Region
     from smalldata_ana.session.export import ExportReport
-    from smalldata_ana.session.tools.roi import RoiTool
 
 
 class ParameterCommands(SessionState):
-    """`SelectRegion`, `exportParams`."""
-
-    def SelectRegion(
-        self,
-        detname: str | None = None,
-        limits: tuple[float, float] = (5, 99.5),
-        *,
-        ROI: Region | None = None,
-    ) -> RoiTool:
-        """Choose a region of a detector; nothing is taken before ``.accept()``.
-
-        Parameters
-        ----------
-        detname : name of the detector; asked for where there are several
-        limits : colour limits of the picture [percentiles]
-        ROI : the region, to choose it without a picture: half-open ``[begin, end)``
-            pairs in raw indices, ``[[p0, p1], [r0, r1], [c0, c1]]``, or
-            ``[[r0, r1], [c0, c1]]`` for a detector without panels
-
-        Returns
-        -------
-        A tool with ``.value``, ``.undo()``, ``.redo()``, ``.reset()`` and
-        ``.accept(name=None)``.
-
-        Examples
-        --------
-        >>> roi = anaps.SelectRegion(
-        ...     "jungfrau1M", ROI=[[0, 1], [100, 120], [50, 60]]
-        ... )  # doctest: +SKIP
-        >>> roi.accept(name="ROI_0")  # doctest: +SKIP
-        """
-        from smalldata_ana.session.tools.roi import RoiTool
-
-        detector = self.pick_detector(detname)
-        return RoiTool(
-            session=self,
-            detector=detector,
-            ROI=ROI,
-            average=self.images.latest(detector),
-        )
+    """`exportParams`."""
 
     def exportParams(
         self,
         runs: str | int | None = None,
         path: str | os.PathLike[str] | None = None,
         what: str | Iterable[str] | None = None,
+        replace: bool = False,
     ) -> ExportReport:
         """Append what was accepted to the parameter file of the producer.
 
@@ -70,10 +30,13 @@ class ParameterCommands(SessionState):
             on
         path : the file, by default that of the experiment
         what : names or kinds of what to write, by default all of it
+        replace : let it apply to all of these runs, also where an older entry of the
+            same name begins later; nothing in the file is edited
 
         Returns
         -------
-        What was written, and for which runs each entry takes effect; it is printed.
+        What was written, what it replaces, value by value, and for which runs each
+        entry takes effect; it is printed.
 
         Examples
         --------
@@ -81,6 +44,6 @@ class ParameterCommands(SessionState):
         """
         from smalldata_ana.session.export import export_params
 
-        report = export_params(self, runs, path, what)
+        report = export_params(self, runs, path, what, replace=replace)
         print(report)
         return report

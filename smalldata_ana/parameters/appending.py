@@ -1,0 +1,160 @@
+"""Adding entries to a parameter file, by several people at once.
+
+Nothing that stands in a file is ever edited: what is new is added at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smalldata_ana.errors import FileError, ParameterError
+from smalldata_ana.parameters import provenance
+from smalldata_ana.parameters.checking import all_together_problems, file_problems
+from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.file import ParameterFile, file_text, read_text
+from smalldata_ana.parameters.resolved import rivals
+from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.safe_files import FILE_MODE, make_folder, reason, replacing
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What was added to a parameter file.
+
+    Attributes
+    ----------
+    before, after : the file as it was, and as it is
+    entries : what was added, as it stands in the file
+    """
+
+    before: ParameterFile
+    after: ParameterFile
+    entries: tuple[Entry, ...]
+
+
+def append(
+    path: str | os.PathLike[str],
+    entries: Sequence[Entry],
+    experiment: str,
+    *,
+    replacing_older: bool = False,
+) -> Appended:
+    """Add entries at the end of a file, which is made if there is none.
+
+    What stands in the file is kept to the letter.  The file is read again under a
+    lock, so that two sessions can append at once, and the result is checked before
+    it takes the file's place; the file of before stays beside it as ``<name>.bak``.
+
+    Parameters
+    ----------
+    path : the file
+    entries : what to add, in this order
+    experiment : the experiment that the file is for
+    replacing_older : let each entry apply to all of its runs: where an older one would
+        win, as it begins later, it is added once more from there on
+
+    Raises
+    ------
+    ParameterError
+        if the file or one of the entries is wrong, or an entry does not go together
+        with others; nothing is changed then
+    FileError
+        if the file cannot be read or written
+    """
+    path = Path(os.path.realpath(path))
+    with _locked(path):
+        old = read_text(path) if path.exists() else None
+        start = file_text(experiment, ()) if old is None else old
+        before = ParameterFile.parse(start, path, experiment)
+        if replacing_older:
+            entries = [e for one in entries for e in _everywhere(one, before.entries)]
+        text = start + _addition(start, entries)
+        _check_tables(text, path)
+        after = ParameterFile.parse(text, path, experiment)
+        added = _added(before, after, entries)
+        _check_additions(before, after, added)
+        if old is not None:
+            with replacing(path.with_name(path.name + ".bak"), like=path) as aside:
+                aside.write_bytes(old.encode())
+        with replacing(path) as aside:
+            aside.write_bytes(text.encode())
+    return Appended(before, after, added)
+
+
+def _addition(start: str, entries: Sequence[Entry]) -> str:
+    stamp = f"# exported {provenance.now().isoformat()} by {provenance.author()}\n"
+    end = "" if start.endswith("\n") else "\n"
+    return end + "".join(f"\n{stamp}{entry.text()}" for entry in entries)
+
+
+def _check_tables(text: str, path: Path) -> None:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(
+            f"{path} was not changed: it has entries inside of braces or brackets, and "
+            "none can be added to them; write them as [[detector.<name>.<kind>]] "
+            f"({error})"
+        ) from error
+
+
+def _everywhere(entry: Entry, others: Sequence[Entry]) -> list[Entry]:
+    """Return an entry, and again for the begins at which others of its name win."""
+    widest: dict[int, RunRange] = {}
+    for other in rivals(others, entry):
+        runs = other.runs
+        if runs.begin > entry.runs.begin and runs.begin in entry.runs:
+            before = widest.get(runs.begin, runs)
+            widest[runs.begin] = max(before, runs, key=lambda r: r.last)
+    again = (widest[begin].within(entry.runs) for begin in sorted(widest))
+    return [entry, *(replace(entry, runs=runs) for runs in again)]
+
+
+def _added(
+    before: ParameterFile, after: ParameterFile, new: Sequence[Entry]
+) -> tuple[Entry, ...]:
+    """Return the new entries as they stand in the file: the last ones of their path."""
+    counts = Counter(entry.path for entry in before.entries)
+    behind = {
+        path: iter([e for e in after.entries if e.path == path][counts[path] :])
+        for path in {entry.path for entry in new}
+    }
+    return tuple(next(behind[entry.path]) for entry in new)
+
+
+def _check_additions(
+    before: ParameterFile, after: ParameterFile, added: Sequence[Entry]
+) -> None:
+    known = {p.entry.line for p, _ in all_together_problems(before.entries)}
+    together = [p for p, _ in all_together_problems(after.entries)]
+    problems = [problem for problem in together if problem.entry.line not in known]
+    problems += file_problems(added, after.path.parent)
+    if problems:
+        raise ParameterError(
+            f"{after.path} was not changed, as it would be wrong:\n"
+            + "\n".join(map(str, problems))
+        )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that may be replaced: on a hidden file beside it."""
+    lock = make_folder(path.parent) / f".{path.name}.lock"
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except OSError as error:
+        raise FileError(f"cannot write {lock}: {reason(error)}") from error
+    try:
+        with contextlib.suppress(PermissionError):  # it is another user's, and open
+            os.fchmod(descriptor, FILE_MODE)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,254 @@
+"""What is wrong with the text of a parameter file: everything, with its line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from traitlets import TraitError
+
+from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.parameters import toml_text
+from smalldata_ana.parameters.entry import COMMON_KEYS, Entry, problems_of, read_entry
+from smalldata_ana.parameters.model import Parameters, kinds, model_of
+from smalldata_ana.parameters.resolved import applying
+from smalldata_ana.parameters.run_range import RunRange
+
+SCHEMA_NAME = "smalldata-ana-params"
+VERSION = 1
+SCHEMA = f"{SCHEMA_NAME}/{VERSION}"
+
+_TOP_KEYS = ("schema", "experiment", "detector")
+
+Path3 = tuple[str, str, str]
+
+
+def at(line: int | None) -> str:
+    """Return where something stands, as the begin of a message."""
+    return "" if line is None else f"line {line}: "
+
+
+# -- the head --------------------------------------------------------------------------
+
+
+def newer_schema(document: dict[str, Any]) -> str:
+    """Say that a file is for a later version, of which nothing else is known."""
+    schema = document.get("schema")
+    name, _, version = str(schema).partition("/")
+    newer = version.isascii() and version.isdigit() and int(version) > VERSION
+    if name != SCHEMA_NAME or not newer:
+        return ""
+    return (
+        f"schema = {schema!r} is newer than {SCHEMA!r}, which this version reads; "
+        "update smalldata_ana"
+    )
+
+
+def head_problems(
+    document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
+) -> Iterator[str]:
+    """Check what stands outside of the entries.
+
+    Parameters
+    ----------
+    document : the file, as TOML
+    lines : of its text
+    experiment : the experiment that it must be for, or None for any
+    """
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        line = at(lines.of_head("schema"))
+        yield f"{line}schema = {schema!r} is not {SCHEMA!r}, which this version reads"
+    of = document.get("experiment")
+    if not isinstance(of, str) or (experiment is not None and of != experiment):
+        line = at(lines.of_head("experiment"))
+        yield f"{line}it is for experiment {of!r}, not for {experiment!r}"
+    for key in document:
+        if key not in _TOP_KEYS:
+            line = at(lines.of_head(key))
+            yield line + unknown("key", key, _TOP_KEYS, "a parameter file")
+
+
+# -- single entries --------------------------------------------------------------------
+
+
+def entry_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
+    """Check each entry by itself."""
+    misshapen = _shape_problem(document)
+    if misshapen:
+        yield misshapen
+        return
+    for path, rows in _arrays(document):
+        header = toml_text.key_text(*path)
+        line = at(lines.of(path, 0))
+        if path[2] not in kinds():
+            yield line + unknown("kind of entry", path[2], kinds(), header)
+        elif not isinstance(rows, list):
+            yield f"{line}{header} is not an array of tables; write [[{header}]]"
+        else:
+            for index, row in enumerate(rows):
+                for key, problem in problems_of(path[2], row):
+                    yield f"{at(lines.of(path, index, key))}{header}: {problem}"
+
+
+def _shape_problem(document: dict[str, Any]) -> str:
+    """Say where detectors and kinds are not tables, so that they can be walked."""
+    detectors = document.get("detector", {})
+    if not isinstance(detectors, dict):
+        return "'detector' is not a table; write [[detector.<name>.<kind>]]"
+    for name, of_kinds in detectors.items():
+        if not isinstance(of_kinds, dict):
+            return f"'detector.{name}' is not a table; write [[detector.{name}.<kind>]]"
+    return ""
+
+
+def _arrays(document: dict[str, Any]) -> Iterator[tuple[Path3, Any]]:
+    for detector, of_kinds in document.get("detector", {}).items():
+        for kind, rows in of_kinds.items():
+            yield ("detector", detector, kind), rows
+
+
+def readable_entries(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Entry]:
+    """Return the entries that can be read; all, where nothing is wrong with them."""
+    if _shape_problem(document):
+        return
+    for path, rows in _arrays(document):
+        if path[2] not in kinds() or not isinstance(rows, list):
+            continue
+        right = [(i, row) for i, row in enumerate(rows) if _is_readable(path[2], row)]
+        names = _names(path[2], [row for _, row in right])
+        for (index, row), name in zip(right, names, strict=True):
+            yield read_entry(path, row, name, lines.of(path, index))
+
+
+def _is_readable(kind: str, row: Any) -> bool:
+    """Tell whether runs, name and the like can be read, whatever the parameters."""
+    if not isinstance(row, dict) or "runs" not in row:
+        return False
+    needed = {*COMMON_KEYS, "name"}
+    return not any(key in needed for key, _ in problems_of(kind, row))
+
+
+def _names(kind: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the name of each entry.
+
+    Entries without one are numbered among those that begin with the same run: two
+    regions are ``ROI_0`` and ``ROI_1``, and the same two from a later run on are
+    ``ROI_0`` and ``ROI_1`` again.
+    """
+    model = model_of(kind)
+    if not model.is_named():
+        return [""] * len(rows)
+    counted: Counter[tuple[int, str]] = Counter()
+    names = []
+    for row in rows:
+        if "name" in row:
+            names.append(row["name"])
+            continue
+        default = _default_name(model, row)
+        begin = RunRange.parse(row["runs"]).begin
+        names.append(f"{default}_{counted[begin, default]}")
+        counted[begin, default] += 1
+    return names
+
+
+def _default_name(model: type[Parameters], row: Mapping[str, Any]) -> str:
+    values = {k: v for k, v in row.items() if k in model.file_keys()}
+    try:
+        return model.default_name(values)
+    except (ParameterError, TraitError):
+        return model.default_name({})  # what is wrong with the values is told
+
+
+# -- entries together ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with an entry; its text says where it stands.
+
+    Attributes
+    ----------
+    entry : the entry
+    text : what is wrong
+    """
+
+    entry: Entry
+    text: str
+
+    def __str__(self) -> str:
+        return f"{at(self.entry.line)}{self.entry}: {self.text}"
+
+
+def file_problems(entries: Iterable[Entry], folder: Path) -> Iterator[Problem]:
+    """Check the files that the entries name, e.g. masks.
+
+    Parameters
+    ----------
+    entries : some entries
+    folder : of the parameter file
+    """
+    for entry in entries:
+        if not entry.enabled or set(entry.model.required_keys()) - set(entry.values):
+            continue
+        try:
+            parameters = entry.make()
+        except ParameterError:
+            continue  # it is told already
+        for text in parameters.problems_beside(folder):
+            yield Problem(entry, text)
+
+
+def together_problems(entries: Sequence[Entry]) -> Iterator[Problem]:
+    """Check the entries that apply to a run together: names, and ``of``.
+
+    Parameters
+    ----------
+    entries : those that apply to one run, of all detectors
+    """
+    for detector in dict.fromkeys(entry.detector for entry in entries):
+        ours = [e for e in entries if e.detector == detector]
+        named = [e for e in ours if e.name and e.model.has_results]
+        by_name: dict[str, Entry] = {}
+        for entry in named:
+            first = by_name.setdefault(entry.name, entry)
+            if first is not entry:
+                yield Problem(entry, f"{at(first.line)}{first} has the same name")
+        for entry in named:
+            text = _chain_problem(entry, by_name)
+            if text:
+                yield Problem(entry, text)
+
+
+def _chain_problem(entry: Entry, by_name: dict[str, Entry]) -> str:
+    above, seen = entry.of, [entry.name]
+    while above is not None:
+        if above not in by_name:
+            others = [name for name in by_name if name != entry.name]
+            return unknown("function", above, others, entry.detector)
+        if above in seen:
+            return f"of = {entry.of!r} goes round in a circle"
+        seen.append(above)
+        above = by_name[above].of
+    return ""
+
+
+def all_together_problems(entries: Sequence[Entry]) -> list[tuple[Problem, int]]:
+    """Check the entries together for every run.
+
+    Returns
+    -------
+    Each problem, with the first run that has it.
+    """
+    begins = {e.runs.begin for e in entries}
+    begins |= {e.runs.end + 1 for e in entries if e.runs.end is not None}
+    found: dict[str, tuple[Problem, int]] = {}
+    for run in sorted(begins):
+        for problem in together_problems(applying(entries, run)):
+            found.setdefault(str(problem), (problem, run))
+    return list(found.values())
