@@ -14,6 +14,7 @@ from benchmarks import (
     beam_center,
     calibration,
     common_mode,
+    drawing,
     droplets,
     event_index,
     geometry,
@@ -39,6 +40,7 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "roi": roi.run,
     "autocorrelation": autocorrelation.run,
     "beam_center": beam_center.run,
+    "drawing": drawing.run,
 }
 
 

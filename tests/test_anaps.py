@@ -354,7 +354,7 @@ def test_extension_shows_our_errors_in_one_line(shell, capsys):
         ("AvImage", {"numEvts": True}, "numEvts = True is not a whole number"),
         ("AvImage", {"thresADU": "a"}, "thresADU = 'a' is not a number"),
         ("AvImage", {"std": "no"}, "std = 'no' is not True or False"),
-        ("AvImage", {"common_mode": "0"}, "no common mode '0'"),
+        ("AvImage", {"common_mode": "0"}, "a text: write it without quotes"),
         ("AvImage", {"foo": 1}, "no argument 'foo' in AvImage; there are 'detname'"),
         ("AvImage", {"numEvt": 1}, "Did you mean 'numEvts'?"),
         ("AvImage", {"detname": "opal"}, "multiple values for argument 'detname'"),

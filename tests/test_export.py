@@ -15,6 +15,7 @@ from smalldata_ana.errors import (
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.places import places
 from smalldata_ana.session.export import export_params
+from smalldata_ana.session.state import SessionState
 from smalldata_ana.session.tools.roi import RoiTool
 
 BOX = [[0, 1], [4, 20], [5, 15]]
@@ -25,7 +26,7 @@ OTHER = [[1, 2], [4, 20], [5, 15]]
 def session(tmp_path):
     run = small_run(tmp_path)
     where = places("xpptut15", params=tmp_path / "p.toml")
-    yield SimpleNamespace(run=run, places=where, pending=[], images={})
+    yield SessionState(run, places_of=lambda experiment: where)
     run.close()
 
 
@@ -83,7 +84,11 @@ def test_names_that_are_taken_are_not_given_again(session):
 
 
 def test_the_file_holds_what_was_accepted(session, entries):
-    image = SimpleNamespace(name="AvImg_pedSub_jungfrau1M", n_used=100)
+    image = SimpleNamespace(
+        name="AvImg_pedSub_jungfrau1M",
+        n_used=100,
+        made={"selection": "xon", "common_mode": 0},
+    )
     RoiTool(session, "jungfrau1M", ROI=BOX, average=image).accept(name="A")
     export_params(session, runs="12-40")
     (entry,) = entries()
@@ -99,6 +104,8 @@ def test_the_file_holds_what_was_accepted(session, entries):
         "run": 12,
         "image": "AvImg_pedSub_jungfrau1M",
         "events": 100,
+        "selection": "xon",
+        "common_mode": 0,
     }
 
 

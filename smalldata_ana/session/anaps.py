@@ -6,21 +6,29 @@ from collections.abc import Iterable
 from typing import Any
 
 from smalldata_ana.errors import did_you_mean
+from smalldata_ana.session.azint_commands import AzIntCommands
 from smalldata_ana.session.calibration_commands import CalibrationCommands
-from smalldata_ana.session.detector_commands import DetectorCommands
-from smalldata_ana.session.image_commands import ImageCommands
+from smalldata_ana.session.center_commands import CenterCommands
 from smalldata_ana.session.listing_commands import ListingCommands
+from smalldata_ana.session.mask_commands import MaskCommands
 from smalldata_ana.session.parameter_commands import ParameterCommands
+from smalldata_ana.session.record_commands import RecordCommands
+from smalldata_ana.session.refinement_commands import RefinementCommands
+from smalldata_ana.session.region_commands import RegionCommands
 
 _IMAGE = "AvImg_"
 
 
 class SmallDataAna_psana(  # noqa: N801
     ListingCommands,
-    DetectorCommands,
-    ImageCommands,
     CalibrationCommands,
+    RegionCommands,
+    MaskCommands,
+    CenterCommands,
+    RefinementCommands,
+    AzIntCommands,
     ParameterCommands,
+    RecordCommands,
 ):
     """One run at the prompt: its events, detectors, average images, and the tools.
 

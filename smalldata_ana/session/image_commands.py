@@ -266,6 +266,7 @@ class ImageCommands(SessionState):
         returnIt: bool = False,
         inImage: AverageImage | None = None,
         ax: Axes | None = None,
+        regions: bool | None = None,
     ) -> Axes | Array:
         """Show an average image.
 
@@ -278,12 +279,14 @@ class ImageCommands(SessionState):
         returnIt : return the assembled image instead of the axes
         inImage : show this image instead
         ax : axes to draw in; by default those of a new figure
+        regions : draw the regions of ``anaps.ROIs``; by default unless `ROI` is given
 
         Examples
         --------
         >>> anaps.plotAvImage(limits=(1, 99))  # doctest: +SKIP
         """
         from smalldata_ana.session.plots import plot_image
+        from smalldata_ana.session.regions import draw_regions
 
         image = self.getAvImage(detname, imgName) if inImage is None else inImage
         axes = plot_image(
@@ -294,6 +297,8 @@ class ImageCommands(SessionState):
             cmap=self.display.cmap,
             ax=ax,
         )
+        if ROI is None if regions is None else regions:
+            draw_regions(self, axes, image)
         return image.image if returnIt else axes
 
     def saveAvImage(

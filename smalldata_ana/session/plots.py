@@ -195,7 +195,7 @@ def _draw(
         # What Matplotlib would add to our text about the cursor.
         layer.format_cursor_data = lambda data: ""  # type: ignore[method-assign]
     ax.set(xlabel="column [pixel]", ylabel="row [pixel]")
-    ax.format_coord = _Cursor(shown)  # type: ignore[method-assign]
+    ax.format_coord = Cursor(shown)  # type: ignore[method-assign]
     return picture
 
 
@@ -295,13 +295,19 @@ def _zoom_to(ax: Axes, outlines: Sequence[Outline]) -> None:
         _draw_outlines(ax, outlines)
 
 
-class _Cursor:
-    """Tells what is under the cursor, in raw indices."""
+class Cursor:
+    """Tells what is under the cursor, in raw indices.
+
+    Parameters
+    ----------
+    shown : the image
+    """
 
     def __init__(self, shown: AverageImage) -> None:
         self._shown = shown
 
     def __call__(self, x: float, y: float) -> str:
+        """Return what is at a point of the axes."""
         shown = self._shown
         row, column = round(y), round(x)
         index = shown.geometry.panel_pixel(row, column)

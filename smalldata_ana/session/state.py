@@ -15,10 +15,12 @@ from smalldata_ana.session.arguments import check_arguments
 from smalldata_ana.session.background import Background
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.prompts import choose
+from smalldata_ana.session.record import Record, record_commands
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.entry import Entry
     from smalldata_ana.session.images import Images
+    from smalldata_ana.session.tools.base import Scripted
     from smalldata_ana.sources.base import DetectorInfo, Run, ScalarInfo
 
 
@@ -37,12 +39,14 @@ class SessionState:
     display : how images are shown
     interactive : True where questions may be asked
     pending : what was accepted in tools and is not exported yet
+    record : what was done
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Check the arguments of the commands that a subclass adds."""
+        """Check and record the commands that a subclass adds."""
         super().__init_subclass__(**options)
         check_arguments(cls)
+        record_commands(cls)
 
     def __init__(
         self,
@@ -59,6 +63,12 @@ class SessionState:
         self.display = Display() if display is None else display
         self.interactive = interactive
         self.pending: list[Entry] = []
+        self.record = Record()
+
+    @property
+    def last_detector(self) -> str | None:
+        """The detector that was named or chosen last, or None."""
+        return self._last_detector
 
     @property
     def run(self) -> Run:
@@ -78,6 +88,19 @@ class SessionState:
             self._opening.close()
         elif self._opening.succeeded:
             self._opening.result().close()
+
+    def take(self, entry: Entry, tool: Scripted) -> None:
+        """Keep what a tool accepted until it is exported.
+
+        Parameters
+        ----------
+        entry : what was accepted; it replaces a pending one of the same kind and name
+        tool : what it was chosen with
+        """
+        key = (entry.path, entry.name)
+        self.pending[:] = [e for e in self.pending if (e.path, e.name) != key]
+        self.pending.append(entry)
+        self.record.took(entry, tool)
 
     def file_stem(self) -> str:
         """Return the begin of the names of files about this run."""

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from abc import ABC, abstractmethod
+from typing import Generic, Protocol, TypeVar
 
 from smalldata_ana.errors import UsageError
+from smalldata_ana.parameters.entry import Entry
 
 Value = TypeVar("Value")
 
 
-class Tool(Generic[Value]):
+class Scripted(Protocol):
+    """What can say how to do the same without a mouse."""
+
+    def scripted(self) -> str:
+        """Return the command."""
+
+
+class Tool(ABC, Generic[Value]):
     """A value that is being chosen, with the steps that led to it.
 
     Parameters
@@ -25,6 +34,17 @@ class Tool(Generic[Value]):
         """Return the value in its one spelling, or raise what is wrong with it."""
         return value
 
+    @abstractmethod
+    def accept(self, name: str | None = None) -> Entry:
+        """Take the value: it becomes an entry that `exportParams` will write."""
+
+    @abstractmethod
+    def scripted(self) -> str:
+        """Return the command that chooses the same value without a mouse."""
+
+    def changed(self) -> None:
+        """Show the value anew; called whenever it has become another one."""
+
     @property
     def value(self) -> Value | None:
         """What is chosen now, or None; a new value becomes a step."""
@@ -35,6 +55,7 @@ class Tool(Generic[Value]):
         step = self.checked(value)
         self._steps[self._now + 1 :] = [step]
         self._now += 1
+        self.changed()
 
     def undo(self) -> Value | None:
         """Go back one step, and return the value.
@@ -47,6 +68,7 @@ class Tool(Generic[Value]):
         if self._now == 0:
             raise UsageError("there is nothing to undo")
         self._now -= 1
+        self.changed()
         return self.value
 
     def redo(self) -> Value | None:
@@ -60,10 +82,12 @@ class Tool(Generic[Value]):
         if self._now == len(self._steps) - 1:
             raise UsageError("there is nothing to redo")
         self._now += 1
+        self.changed()
         return self.value
 
     def reset(self) -> Value | None:
         """Return to the first value; this is a step, too, and can be undone."""
         self._steps[self._now + 1 :] = [self._steps[0]]
         self._now += 1
+        self.changed()
         return self.value

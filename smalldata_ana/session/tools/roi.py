@@ -1,4 +1,4 @@
-"""`RoiTool`: choose a region of a detector."""
+"""`RoiTool`: choose a region of a detector, with the mouse or without."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import itertools
 import math
 from typing import Any
 
-from smalldata_ana.ana_funcs.regions import Region, boxes_within, region
+from smalldata_ana.ana_funcs.regions import (
+    Box,
+    Region,
+    RegionNumbers,
+    boxes_within,
+    region,
+    region_numbers,
+)
+from smalldata_ana.average_image import AverageImage
 from smalldata_ana.errors import DetectorNotFound, UsageError, unknown
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.provenance import made
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.preferences import Display
+from smalldata_ana.session.regions import COLOUR, KIND, region_outlines, taken_names
 from smalldata_ana.session.tools.base import Tool
+from smalldata_ana.session.tools.canvas import ToolFigure
+from smalldata_ana.session.tools.outlines import Rectangle, region_lines
+
+_REGION = "region"
 
 
 class RoiTool(Tool[Region]):
@@ -25,6 +38,7 @@ class RoiTool(Tool[Region]):
     ROI : the region: a box ``[[p0, p1], [r0, r1], [c0, c1]]`` of half-open pairs in
         raw indices, or a list of boxes
     average : the average image that it is chosen on, or None
+    command : the name of the command that made the tool
 
     Raises
     ------
@@ -39,7 +53,8 @@ class RoiTool(Tool[Region]):
         session: Any,
         detector: str,
         ROI: Region | None = None,
-        average: Any = None,
+        average: AverageImage | None = None,
+        command: str = "SelectRegion",
     ) -> None:
         run = session.run
         if detector not in run.detectors:
@@ -50,12 +65,120 @@ class RoiTool(Tool[Region]):
         self.session = session
         self.detector = detector
         self.average = average
+        self.figure: ToolFigure | None = None
+        self._command = command
         super().__init__(None if ROI is None else self.checked(ROI))
 
     def checked(self, value: Region) -> Region:
         """Return the region with all axes of the detector, checked against it."""
+        return region(self._boxes(region(value)))
+
+    def _boxes(self, value: Region) -> list[Box]:
         shape = self.session.run.detectors[self.detector].shape
-        return region(boxes_within(region(value), shape, self.detector))
+        return boxes_within(value, shape, self.detector)
+
+    @property
+    def image(self) -> AverageImage:
+        """The average image.
+
+        Raises
+        ------
+        UsageError
+            if there is none
+        """
+        if self.average is None:
+            raise UsageError(
+                f"there is no average image of {self.detector!r} to choose a region "
+                f"on; make one: AvImage({self.detector!r})"
+            )
+        return self.average
+
+    def draw(self, rectangle: Rectangle) -> None:
+        """Take the pixels of each panel that a rectangle of the image touches.
+
+        Raises
+        ------
+        UsageError
+            if it touches none, or there is no image
+        """
+        boxes = self.image.geometry.boxes(*rectangle.pixels())
+        if not boxes:
+            raise UsageError("this rectangle touches no panel")
+        self.value = region(boxes)
+
+    def numbers(self) -> RegionNumbers | None:
+        """Return sum, mean and size in the image; None without a region or image."""
+        if self.value is None or self.average is None:
+            return None
+        average = self.average
+        return region_numbers(average.data, average.good, self._boxes(self.value))
+
+    def summary(self) -> str:
+        """Return the region and what it holds, as people say it."""
+        if self.value is None:
+            return "no region"
+        numbers = self.numbers()
+        if numbers is not None:
+            return f"ROI={self.value}, {numbers.text(self.image.unit)}"
+        boxes = self._boxes(self.value)
+        pixels = sum(math.prod(e - b for b, e in box) for box in boxes)
+        return f"ROI={self.value}, {pixels} pixels"
+
+    # -- the picture -------------------------------------------------------------------
+
+    def show(
+        self, display: Display, limits: tuple[float, float] | None = None
+    ) -> ToolFigure:
+        """Open the image, with what is already chosen, for the mouse to draw on.
+
+        Parameters
+        ----------
+        display : how images are shown
+        limits : colour limits [percentiles]; by default those of `display`
+
+        Raises
+        ------
+        UsageError
+            if there is no image
+        """
+        average = self.image
+        title = f"{self._command}_{self.detector}"
+        figure = ToolFigure(average, display, title, limits)
+        figure.keep(self)
+        for name, lines in region_outlines(self.session, average).items():
+            figure.outline(f"known {name}", lines, COLOUR, label=name)
+        self.figure = figure
+        self.changed()
+        return figure
+
+    def changed(self) -> None:
+        """Show the region and what it holds."""
+        if self.figure is None:
+            return
+        lines, around = None, None
+        if self.value is not None:
+            lines = region_lines(self.image.geometry, self._boxes(self.value))
+            around = Rectangle.enclosing(lines)
+        self.figure.outline(_REGION, lines)
+        self.figure.rectangle(self.draw, around, moving=self._say_numbers)
+        if self.value is not None:
+            self.figure.say(self.summary())
+
+    def _say_numbers(self, rectangle: Rectangle) -> None:
+        """Tell what a rectangle holds that is being drawn."""
+        average = self.image
+        boxes = [
+            tuple((begin, end) for begin, end in box)
+            for box in average.geometry.boxes(*rectangle.pixels())
+        ]
+        text = "no panel"
+        if boxes:
+            numbers = region_numbers(average.data, average.good, boxes)
+            text = numbers.text(average.unit)
+        if self.figure is not None:
+            self.figure.say(text)
+
+    # -- what comes of it --------------------------------------------------------------
 
     def accept(self, name: str | None = None) -> Entry:
         """Take the region: it becomes an entry that `exportParams` will write.
@@ -77,37 +200,38 @@ class RoiTool(Tool[Region]):
         run = self.session.run.number
         entry = Entry(
             detector=self.detector,
-            kind="roi",
+            kind=KIND,
             runs=RunRange(run),
             values={"ROI": self.value},
-            name=name or self._free_name(),
-            made=made(
-                "SelectRegion",
-                run=run,
-                image=getattr(self.average, "name", None),
-                events=getattr(self.average, "n_used", None),
-            ),
+            name=name or self.free_name(),
+            made=self._made(),
         )
         entry.make()
-        pending = self.session.pending
-        key = (entry.path, entry.name)
-        pending[:] = [e for e in pending if (e.path, e.name) != key]
-        pending.append(entry)
+        self.session.take(entry, self)
         return entry
 
-    def _free_name(self) -> str:
+    def _made(self) -> dict[str, Any]:
+        """Return who chose the region, when, and on which image."""
+        run, average = self.session.run.number, self.average
+        if average is None:
+            return made(self._command, run=run)
+        return made(
+            self._command,
+            run=run,
+            image=average.name,
+            events=average.n_used,
+            selection=average.made.get("selection"),
+            common_mode=average.made.get("common_mode"),
+        )
+
+    def free_name(self) -> str:
         """Return the first name that neither this session nor the file has."""
-        entries = list(self.session.pending)
-        places = self.session.places
-        if places.params.exists():
-            entries += ParameterFile.load(places.params, places.experiment).entries
-        taken = {e.name for e in entries if e.detector == self.detector}
+        taken = taken_names(self.session, self.detector)
         return next(n for i in itertools.count() if (n := f"ROI_{i}") not in taken)
 
+    def scripted(self) -> str:
+        """Return the command that chooses the same region without a mouse."""
+        return f"anaps.{self._command}({self.detector!r}, ROI={self.value})"
+
     def __repr__(self) -> str:
-        if self.value is None:
-            return f"<RoiTool: {self.detector}, no region>"
-        shape = self.session.run.detectors[self.detector].shape
-        boxes = boxes_within(self.value, shape, self.detector)
-        pixels = sum(math.prod(e - b for b, e in box) for box in boxes)
-        return f"<RoiTool: {self.detector}, ROI={self.value}, {pixels} pixels>"
+        return f"<RoiTool: {self.detector}, {self.summary()}>"

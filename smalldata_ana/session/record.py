@@ -1,0 +1,274 @@
+"""The record of a session: what was done, and a script that does it again."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smalldata_ana.average_image import AverageImage
+from smalldata_ana.errors import UsageError, counted
+from smalldata_ana.parameters.provenance import now
+from smalldata_ana.session.tools.base import Tool
+
+if TYPE_CHECKING:
+    from smalldata_ana.parameters.entry import Entry
+    from smalldata_ana.session.tools.base import Scripted
+
+CHANGING = frozenset(
+    {
+        "AvImage",
+        "addDetInfo",
+        "exportParams",
+        "loadAvImage",
+        "makePedestal",
+        "saveAvImage",
+    }
+)
+"""The commands that make or change something.  Tools are recorded when they are
+accepted, and what only shows something is not."""
+
+_LONGEST = 120
+"""Longest result that is shown [characters]."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done in a session.
+
+    Attributes
+    ----------
+    command : the Python code that does it
+    result : what came of it, in one line
+    at : when, UTC
+    problem : why a script cannot do it, or an empty text
+    """
+
+    command: str
+    result: str
+    at: datetime
+    problem: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S}  {self.command}\n          {self.result}".rstrip()
+
+    def scripted(self) -> str:
+        """Return the lines of a script that do it, or say why not."""
+        remark = f"# {self.result}\n" if self.result else ""
+        if self.problem:
+            return f"{remark}# not done here, as {self.problem}:\n#   {self.command}"
+        return remark + self.command
+
+
+class History(tuple[Step, ...]):
+    """The steps of a session; printed, they are listed with their results."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        if not self:
+            return "<nothing was made or accepted yet>"
+        steps = (str(step).replace("\n", "\n     ") for step in self)
+        return "\n".join(f"{n:>3}  {step}" for n, step in enumerate(steps, 1))
+
+
+class Record:
+    """What was done in a session, in order."""
+
+    def __init__(self) -> None:
+        self._steps: list[Step] = []
+        self._running = False
+
+    @property
+    def steps(self) -> History:
+        """The steps so far."""
+        return History(self._steps)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[bool]:
+        """Run a command; what it does by other commands is no step of its own.
+
+        Yields
+        ------
+        True if the command is not part of another one.
+        """
+        outer, self._running = not self._running, True
+        try:
+            yield outer
+        finally:
+            if outer:
+                self._running = False
+
+    @contextlib.contextmanager
+    def step(self, command: str) -> Iterator[None]:
+        """Run something, and add it as a step if it succeeds.
+
+        Parameters
+        ----------
+        command : the Python code that does it
+        """
+        with self.running() as outer:
+            yield
+        if outer:
+            self._steps.append(Step(command, "", now()))
+
+    def did(self, command: str, arguments: dict[str, Any], result: Any) -> None:
+        """Add a command.
+
+        Parameters
+        ----------
+        command : its name
+        arguments : by name, as far as they were given
+        result : what it returned
+        """
+        texts, problem = [], ""
+        for name, value in arguments.items():
+            try:
+                texts.append(f"{name}={literal(value)}")
+            except UsageError as error:
+                texts.append(f"{name}=…")
+                problem = str(error)
+        code = f"anaps.{command}({', '.join(texts)})"
+        self._steps.append(Step(code, _in_one_line(result), now(), problem))
+
+    def took(self, entry: Entry, tool: Scripted) -> None:
+        """Add that a tool was accepted, unless that was part of another step.
+
+        Parameters
+        ----------
+        entry : what it made
+        tool : the tool
+        """
+        if self._running:
+            return
+        name = f"name={entry.name!r}" if entry.name else ""
+        accepted = f".accept({name})" if isinstance(tool, Tool) else ""
+        try:
+            command, problem = tool.scripted(), ""
+        except UsageError as error:
+            command, problem = repr(tool), str(error)
+        step = Step(f"{command}{accepted}", str(entry), now(), problem)
+        self._steps.append(step)
+
+    def script(self, experiment: str, run: int) -> str:
+        """Return a script that does the same without a mouse.
+
+        Parameters
+        ----------
+        experiment, run : of the session
+
+        Raises
+        ------
+        UsageError
+            if nothing was done
+        """
+        if not self._steps:
+            raise UsageError(
+                "there is nothing to write yet; what makes an image, and tools that "
+                "are accepted, come into the script"
+            )
+        head = (
+            f"# {counted(len(self._steps), 'step')} of a session on {experiment} run "
+            f"{run}. To do them again:\n"
+            f"# runSmallDataAna -e {experiment} -r {run} --script FILE\n"
+        )
+        return "\n".join([head, *(step.scripted() for step in self._steps), ""])
+
+
+def record_commands(commands: type) -> None:
+    """Let the commands of a class that change something come into the record.
+
+    Parameters
+    ----------
+    commands : the class; its objects have a `Record` as ``record``, and the name of
+        the detector that was used last as ``last_detector``
+    """
+    for name, method in list(vars(commands).items()):
+        if name in CHANGING and isinstance(method, FunctionType):
+            setattr(commands, name, _recorded(method))
+
+
+def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def recorded(self: Any, *args: Any, **options: Any) -> Any:
+        with self.record.running() as outer:
+            result = method(self, *args, **options)
+        if outer:
+            given = dict(signature.bind(self, *args, **options).arguments)
+            given.pop("self")
+            if "detname" in signature.parameters:
+                # The name was perhaps asked for; the script is to ask nobody.
+                given = {"detname": self.last_detector} | given
+                given["detname"] = self.last_detector
+            self.record.did(method.__name__, given, result)
+        return result
+
+    return recorded
+
+
+def literal(value: Any) -> str:
+    """Return the Python code of a value, for a script of the session.
+
+    Parameters
+    ----------
+    value : numbers, texts, paths, arrays, average images, and tables and lists of them
+
+    Raises
+    ------
+    UsageError
+        if there is no code for it
+    """
+    if isinstance(value, np.ndarray):
+        return _array(value)
+    if isinstance(value, dict):
+        pairs = (f"{literal(k)}: {literal(v)}" for k, v in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        items = ", ".join(map(literal, value))
+        tail = "," * (isinstance(value, tuple) and len(value) == 1)
+        return f"[{items}]" if isinstance(value, list) else f"({items}{tail})"
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, AverageImage):
+        return f"anaps.images[{value.name!r}]"
+    if isinstance(value, os.PathLike):
+        return repr(os.fspath(value))
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, float) and not np.isfinite(plain):
+        return f"float({str(plain)!r})"
+    if plain is None or isinstance(plain, bool | int | float | str):
+        return repr(plain)
+    raise UsageError(f"there is no code for a {type(value).__name__}")
+
+
+def _array(value: np.ndarray[Any, Any]) -> str:
+    if value.dtype == bool and value.ndim == 1:
+        chosen = np.flatnonzero(value).tolist()
+        return f"np.isin(np.arange({value.size}), {chosen})"
+    if value.dtype.kind not in "biufU":
+        raise UsageError(f"there is no code for an array of {value.dtype}")
+    return f"np.array({literal(value.tolist())}, dtype={value.dtype.name!r})"
+
+
+def _in_one_line(result: Any) -> str:
+    """Return what a command returned as a short text."""
+    if result is None:
+        return ""
+    if isinstance(result, np.ndarray):
+        return f"array {result.shape} {result.dtype}"
+    if isinstance(result, dict):
+        return f"a table of {counted(len(result), 'value')}"
+    first, *more = repr(result).splitlines()
+    return f"{first[:_LONGEST]} …" if more or len(first) > _LONGEST else first

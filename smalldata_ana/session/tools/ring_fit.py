@@ -1,0 +1,61 @@
+"""`RingFit`: a fitted centre that knows the command which fits it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from smalldata_ana.beam_center import CenterFit
+
+
+@dataclass(frozen=True)
+class RingFit(CenterFit):
+    """A fitted centre, and the command that fits it again.
+
+    Attributes
+    ----------
+    command : of the session
+    arguments : of the command, beside the detector
+    """
+
+    command: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fit: CenterFit, command: str, **arguments: Any) -> Self:
+        """Return a fit with the command that made it."""
+        values = {f.name: getattr(fit, f.name) for f in dataclasses.fields(CenterFit)}
+        return cls(**values, command=command, arguments=arguments)
+
+    def summary(self) -> str:
+        """Return what was fitted, with errors and units, in one line."""
+        parts = [_measured("center", self.center_px, self.center_px_err, "px")]
+        if self.pixel_size is not None:
+            in_um = _measured("center", self.center_um, self.center_um_err, "um")
+            parts.insert(0, in_um)
+        if self.rings:
+            parts.append(_measured("R", self.radius_px, self.radius_px_err, "px"))
+        parts.append(self.how)
+        if math.isfinite(self.quality):
+            parts.append(f"quality {self.quality:.2f}")
+        return "; ".join(parts)
+
+
+def _measured(
+    what: str, values: Sequence[float], errors: Sequence[float], unit: str
+) -> str:
+    pairs = ", ".join(
+        f"{value:.2f} ± {error:.2g}" if math.isfinite(error) else f"{value:.2f}"
+        for value, error in zip(values, errors, strict=True)
+    )
+    return f"{what} = {pairs} {unit}"
+
+
+def as_lists(points: Any) -> list[Any]:
+    """Return points, or points of several rings, in lists."""
+    return [as_lists(item) if np.ndim(item) else float(item) for item in points]

@@ -1,0 +1,54 @@
+"""Waiting for an answer at the terminal while windows stay alive."""
+
+from __future__ import annotations
+
+import select
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+_SLICE = 0.05
+"""How long the windows work before the terminal is looked at [s]."""
+
+
+def read_line(prompt: str) -> str:
+    """Read a line as `input` does, with open figures that go on working.
+
+    Parameters
+    ----------
+    prompt : written before
+
+    Raises
+    ------
+    EOFError
+        at the end of the input
+    """
+    if _canvas() is None or not sys.stdin.isatty():
+        return input(prompt)
+    sys.stdout.write(prompt)
+    sys.stdout.flush()
+    waited = 0.0
+    while not select.select([sys.stdin], [], [], waited)[0]:
+        canvas = _canvas()
+        if canvas is not None:
+            canvas.start_event_loop(_SLICE)
+        # The last window may be closed while the question stands.
+        waited = 0.0 if canvas else _SLICE
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.removesuffix("\n")
+
+
+def _canvas() -> FigureCanvasBase | None:
+    """Return the canvas of a figure that has a window, or None."""
+    if "matplotlib.pyplot" not in sys.modules:
+        return None
+    import matplotlib.pyplot as plt
+
+    if not plt.get_fignums():
+        return None
+    canvas = plt.gcf().canvas
+    return canvas if canvas.required_interactive_framework else None

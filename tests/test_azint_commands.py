@@ -1,0 +1,289 @@
+"""Azimuthal integration in the session, on a calibrant whose rings are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from ring_run import (
+    DETECTOR,
+    DISTANCE,
+    ENERGY,
+    Q,
+    make_calibrant,
+    open_calibrant,
+    session,
+    true_center,
+)
+
+from smalldata_ana.ana_funcs.polarization import PolarizationFit
+from smalldata_ana.ana_funcs.roi import ROIFunc
+from smalldata_ana.errors import NameNotFound, ParameterError, UsageError
+from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.azint_plots import plot_azint
+from smalldata_ana.session.beam_questions import beam_values, with_polarization
+from smalldata_ana.session.tools.dialogue import Dialogue
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    with_data = open_calibrant(make_calibrant(tmp_path_factory.mktemp("run")))
+    yield with_data
+    with_data.close()
+
+
+@pytest.fixture(scope="module")
+def average(run, tmp_path_factory):
+    return session(run, tmp_path_factory.mktemp("average")).AvImage(DETECTOR)
+
+
+@pytest.fixture
+def anaps(run, average, tmp_path):
+    fresh = session(run, tmp_path)
+    fresh.images.add(average)
+    yield fresh
+    plt.close("all")
+
+
+@pytest.fixture
+def beam(run):
+    return {
+        "center": true_center(run),
+        "dis_to_sam": DISTANCE,
+        "eBeam": ENERGY,
+        "polarization": "vertical",
+    }
+
+
+def peak(found, near):
+    """Return the centre of mass of a ring over its surroundings."""
+    part = np.abs(found.x - near) < 0.06
+    height = found.values[0, part] - np.nanmin(found.values[0, part])
+    return np.average(found.x[part], weights=height)
+
+
+# ---- results -------------------------------------------------------------------------
+
+
+def test_rings_are_at_their_q(anaps, beam):
+    anaps.addAzInt(DETECTOR, qBin=0.005, **beam)
+    found = anaps.AzInt(DETECTOR)
+    np.testing.assert_allclose([peak(found, q) for q in Q], Q, atol=0.002)
+    assert found.unit == "ADU"
+    assert found.values.shape == (1, found.x.size)
+    np.testing.assert_array_equal(np.asarray(found), found.values)
+
+
+def test_masked_pixels_are_left_out_not_counted_as_zero(anaps, average, beam):
+    anaps.addAzInt(DETECTOR, phiBins=4, geomCorr=False, polCorr=False, **beam)
+    mask = np.ones(average.shape, int)
+    mask[:, ::2] = 0
+    ones = {"image": np.ones(average.shape), "mask": mask, "detname": DETECTOR}
+    found = anaps.AzInt(inImage=ones)
+    assert found.image == f"inImage_{DETECTOR}"
+    np.testing.assert_allclose(found.values[np.isfinite(found.values)], 1)
+    ignoring = anaps.AzInt(use_mask=False, inImage=ones)
+    assert np.isfinite(ignoring.values).sum() > np.isfinite(found.values).sum()
+
+
+def test_what_is_not_given_is_taken_from_the_accepted_geometry(anaps, run, beam):
+    anaps.FitCircle(DETECTOR, ring=(253.0, 193.0, 148.0), plotIt=False).accept()
+    values = dict(anaps.pending[0].values)
+    del beam["center"]
+    func = anaps.addAzInt(DETECTOR, **beam).value
+    assert func.center == values["center"]
+
+
+def test_and_from_the_exported_one(anaps, beam):
+    beam["center"] = list(beam["center"])
+    entry = Entry(DETECTOR, "geometry", RunRange(3), {**beam, "tx": 0.5})
+    anaps.pending.append(entry)
+    anaps.exportParams(runs="1-")
+    func = anaps.addAzInt(DETECTOR).value
+    assert (func.center, func.tx, func.eBeam) == (beam["center"], 0.5, ENERGY)
+    assert anaps.addAzInt(DETECTOR, tx=0.0).given()["tx"] == 0
+    assert anaps.addAzInt(DETECTOR).given() == {"qbin": 0.01}
+
+
+def test_accepted_integration_is_exported(anaps, run, tmp_path, beam):
+    tool = anaps.addAzInt(DETECTOR, phiBins=8, name="rings", counts=True, **beam)
+    assert not anaps.pending
+    tool.accept()
+    anaps.exportParams(runs="1-")
+    from smalldata_ana.parameters.file import ParameterFile
+
+    (entry,) = ParameterFile.load(tmp_path / "p.toml", run.experiment).entries
+    made = entry.make()
+    assert (entry.kind, made.name, made.phiBins) == ("azav", "rings", 8)
+    assert made.counts is True
+    np.testing.assert_allclose(made.center, beam["center"])
+    assert "addAzInt" in tool.scripted()
+
+
+def test_a_script_adds_the_same(anaps, beam):
+    tool = anaps.addAzInt(DETECTOR, phiBins=8, qBin=0.005, **beam)
+    again = eval(tool.scripted(), {"anaps": anaps})
+    assert again.given() == tool.given()
+    assert "AzIntTool" in repr(again)
+
+
+def test_arrays_cannot_be_exported(anaps, average, beam):
+    tool = anaps.addAzInt(DETECTOR, userMask=np.ones(average.shape), **beam)
+    with pytest.raises(UsageError, match="MakeMask"):
+        tool.accept()
+
+
+def test_undo_brings_the_earlier_function_back(anaps, beam):
+    tool = anaps.addAzInt(DETECTOR, **beam)
+    first = tool.value
+    tool.value = type(first)(name="azav", qbin=0.02, **beam)
+    assert anaps.getAzInt() is tool.value
+    tool.undo()
+    assert anaps.getAzInt() is first
+
+
+def test_a_name_of_another_function_is_not_taken_from_it(anaps, beam):
+    anaps.addDetInfo(DETECTOR).addFunc(
+        ROIFunc(name="azav", ROI=[[0, 1], [0, 9], [0, 9]])
+    )
+    with pytest.raises(ParameterError, match="has a function 'azav' already"):
+        anaps.addAzInt(DETECTOR, **beam)
+
+
+def test_photons_need_an_image_in_the_unit_of_the_detector(anaps, average, beam):
+    anaps.addAzInt(DETECTOR, ADU_per_Photon=10.0, **beam)
+    assert anaps.AzInt().unit == "photon"
+    other = dataclasses.replace(average, unit="keV")
+    with pytest.raises(ParameterError, match="average the image with"):
+        anaps.AzInt(inImage=other)
+    anaps.addAzInt(DETECTOR, **beam)
+    assert anaps.AzInt(inImage=other).unit == "keV"
+
+
+# ---- what is missing -----------------------------------------------------------------
+
+
+def test_what_is_missing_is_named(anaps):
+    with pytest.raises(UsageError, match=r"center \[um\] and dis_to_sam \[mm\] and e"):
+        anaps.addAzInt(DETECTOR, polarization="vertical")
+
+
+def test_polarization_is_never_assumed_and_the_image_is_shown(anaps, beam):
+    del beam["polarization"]
+    with pytest.raises(UsageError, match="fits vertical polarization"):
+        anaps.addAzInt(DETECTOR, **beam)
+    anaps.addAzInt(DETECTOR, polCorr=False, **beam)
+
+
+def test_polarization_that_the_image_contradicts_is_told(anaps, beam, capsys):
+    anaps.addAzInt(DETECTOR, **beam)
+    assert "note" not in capsys.readouterr().out
+    beam["polarization"] = "horizontal"
+    anaps.addAzInt(DETECTOR, **beam)
+    assert "given as 'horizontal', but" in capsys.readouterr().out
+
+
+def test_somebody_is_asked_until_the_answer_makes_sense(anaps):
+    given = iter(["[1, 2, 3]", "10, 20", "-5", "?", "60", "9500", "9.5"])
+    said = []
+    dialogue = Dialogue(lambda prompt: next(given), said.append)
+    values = beam_values(anaps, DETECTOR, {"tx": 1.0, "ty": None}, dialogue=dialogue)
+    assert values == {"tx": 1, "center": [10, 20], "dis_to_sam": 60, "eBeam": 9.5}
+    assert any("must be above 0" in text for text in said)
+
+
+def test_polarization_is_asked_for_beside_what_the_image_shows():
+    given = iter(["diagonal", "2", "0.1"])
+    said = []
+    dialogue = Dialogue(lambda prompt: next(given), said.append)
+    fit = PolarizationFit(0.1, 0.01, 0.0, 0.02)
+    values = with_polarization({}, fit, DETECTOR, dialogue)
+    assert values == {"polarization": 0.1}
+    assert "fits vertical" in said[0]
+    assert any("no polarization 'diagonal'" in text for text in said)
+
+
+def test_no_answer_is_an_error(anaps):
+    dialogue = Dialogue(lambda prompt: "", lambda text: None)
+    with pytest.raises(UsageError, match="needs center"):
+        beam_values(anaps, DETECTOR, {}, dialogue=dialogue)
+    with pytest.raises(UsageError, match="never assumed"):
+        with_polarization({}, None, DETECTOR, dialogue)
+
+
+def test_names_of_integrations(anaps, beam):
+    with pytest.raises(NameNotFound, match="add one"):
+        anaps.getAzInt(DETECTOR)
+    anaps.addAzInt(DETECTOR, **beam)
+    anaps.addAzInt(DETECTOR, name="cake", phiBins=12, **beam)
+    assert anaps.getAzAvs() == ["azav", "cake"]
+    assert anaps.getAzInt(azintName="cake").phiBins == 12
+    with pytest.raises(NameNotFound, match="Did you mean 'cake'"):
+        anaps.AzInt(azintName="cakes")
+    anaps.addAzInt(DETECTOR, name="cake", phiBins=6, **beam)
+    assert anaps.getAzInt(azintName="cake").phiBins == 6
+
+
+# ---- plots ---------------------------------------------------------------------------
+
+
+def test_curve_with_lines_of_the_calibrant(anaps, beam):
+    anaps.addAzInt(DETECTOR, **beam)
+    found = anaps.AzInt(plotIt=True, calibrant="lab6")
+    (ax,) = plt.gcf().axes
+    curve, *lines = ax.lines
+    np.testing.assert_array_equal(curve.get_ydata(), found.values[0])
+    drawn = [line.get_xdata()[0] for line in lines]
+    np.testing.assert_allclose(drawn[:2], Q, rtol=1e-5)
+    assert ax.get_xlabel() == "q [1/Å]"
+    assert ax.get_ylabel() == "mean intensity [ADU]"
+    with pytest.raises(ParameterError, match="no calibrant"):
+        plot_azint(found, calibrant="LaB7")
+
+
+def test_map_in_axes_that_are_given(anaps, beam):
+    anaps.addAzInt(DETECTOR, phiBins=12, **beam)
+    ax = plt.figure().subplots()
+    assert anaps.plotAzInt(calibrant="LaB6", ax=ax) is ax
+    (mesh,) = ax.collections
+    np.testing.assert_allclose(
+        mesh.get_array().filled(np.nan), anaps.azints[DETECTOR, "azav"].values
+    )
+    assert ax.get_ylabel() == "φ [°]"
+
+
+def test_average_by_radius_has_no_calibrant_lines(anaps, beam):
+    del beam["eBeam"]
+    anaps.addAzInt(DETECTOR, rbin=110.0, **beam)
+    ax = anaps.plotAzInt()
+    assert ax.get_xlabel() == "radius [µm]"
+    with pytest.raises(ParameterError, match="by radius"):
+        anaps.plotAzInt(calibrant="LaB6")
+
+
+def test_variation_of_the_centre_is_straight_in_the_middle(anaps, beam):
+    del beam["polarization"]
+    figure = anaps.AzInt_centerVar(
+        DETECTOR, varCenter=400, zoom=(1.3, 1.6), qBin=0.01, **beam
+    )
+    shown = [ax for ax in figure.axes if ax.collections and ax.lines]
+    assert len(shown) == 5
+    spread = {ax.get_title(): np.ptp(ax.lines[0].get_xdata()) for ax in shown}
+    x, y = beam["center"]
+    middle = spread.pop(f"x = {x:.0f}, y = {y:.0f} µm")
+    assert middle <= 0.02 + 1e-9
+    assert min(spread.values()) > 0.035
+    curves = anaps.AzInt_centerVar(DETECTOR, qBin=0.01, plotGrid=1, **beam)
+    assert sum(len(ax.lines) == 13 for ax in curves.axes) == 5
+    with pytest.raises(ParameterError, match="shows nothing"):
+        anaps.AzInt_centerVar(DETECTOR, zoom=(50, 60), **beam)
+
+
+def test_an_image_without_a_good_pixel_can_be_shown(anaps, average, beam):
+    anaps.addAzInt(DETECTOR, phiBins=6, **beam)
+    nothing = {"image": average.data, "mask": np.zeros(average.shape)}
+    found = anaps.AzInt(inImage=nothing, plotIt=True)
+    assert np.isnan(found.values).all()
