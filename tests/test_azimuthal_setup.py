@@ -139,3 +139,8 @@ def test_it_is_a_kind_of_entry():
     assert model is azimuthalBinning
     assert {"center", "phiBins", "qbin"} <= set(model.file_keys())
     assert not {"userMask", "darkImg", "gainImg"} & set(model.file_keys())
+
+
+def test_bins_are_said_once():
+    with pytest.raises(ParameterError, match="nBins and qbin"):
+        azimuthalBinning(nBins=20, qbin=[1.0, 2.0, 3.0])

@@ -192,6 +192,12 @@ def test_images_without_light(value):
     assert_not_found(found(np.full(SHAPE, value, np.float32)), -3)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_without_light_has_no_edge(seed):
+    noise = np.random.default_rng(seed).normal(0.5, 10, SHAPE).astype(np.float32)
+    assert_not_found(found(noise), -3)
+
+
 def test_an_image_without_an_edge():
     flat = found(shot(depth=0.0))
     assert_not_found(flat, -1)

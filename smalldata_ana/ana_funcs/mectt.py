@@ -47,8 +47,8 @@ class mecttFunc(DetObjectFunc):
     instead of relative); ``sig_pj``: the average over the rows before the smoothing,
     NaN for columns without a pixel; ``err``: 1 to 4 fitted (MINPACK's number), 5 and
     more not converged, -1 the signal varies by less than `minContrast` of its mean,
-    -2 the fit is no edge within `roi_s`, -3 too few columns or no light to normalise
-    with; the numbers are NaN unless it is 1 to 4.  ``ttRaw``: the turned and cut
+    -2 the fit is no edge within `roi_s`, -3 too few columns, or less light than
+    `minLight`; the numbers are NaN unless it is 1 to 4.  ``ttRaw``: the turned and cut
     image, float32.  Pixels that are masked, not finite, or whose background is not
     above 0 are left out.
     """
@@ -81,6 +81,13 @@ class mecttFunc(DetObjectFunc):
         allow_none=False,
         within=(0.0, np.inf),
         help="least difference of largest and smallest signal, as part of its mean",
+    )
+    minLight = Number(
+        default_value=0.2,
+        allow_none=False,
+        within=(0.0, np.inf),
+        help="least mean in roi_n, as part of the spread of its pixels: less is no "
+        "light",
     )
     rising = Bool(False, help="the signal rises at the edge")
     ttRaw = Bool(False, help="store the turned and cut image")
@@ -249,8 +256,9 @@ class mecttFunc(DetObjectFunc):
         if not self._has_background:
             return image
         level = image[self._norm][use[self._norm]]
-        scale = level.mean() / self._level if level.size else 0.0
-        return image / self._background / (scale if scale > 0 else np.nan)
+        mean, spread = (level.mean(), level.std()) if level.size else (0.0, 0.0)
+        lit = mean > 0 and mean >= self.minLight * spread
+        return image / self._background / (mean / self._level if lit else np.nan)
 
     def _edge(self, line: Image) -> Edge:
         use = np.isfinite(line)
