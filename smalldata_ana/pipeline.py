@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -188,8 +189,22 @@ def process_events(
     Yields
     ------
     A row for each event, whether the detectors have data in it or not.
+
+    Notes
+    -----
+    Functions that remember earlier events begin anew, with the events before the first
+    one that they ask for.
     """
-    for number in events:
+    numbers = iter(events)
+    first = next(numbers, None)
+    if first is None:
+        return
+    for detector in detectors:
+        detector.forget()
+        for number in range(max(0, first - detector.lookback), first):
+            detector.getData(Event(run, number))
+            detector.processFuncs()
+    for number in itertools.chain([first], numbers):
         event = Event(run, number)
         row: Row = {"timestamp": event.timestamp}
         for detector in detectors:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import simulated  # noqa: F401  (skips where psana is not there)
 
-from smalldata_ana import open_run
+from smalldata_ana import DetObject, DetObjectFunc, ROIFunc, open_run
+from smalldata_ana.detector.protocol import Field
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.pipeline import build_detectors, process_events
@@ -146,3 +147,45 @@ def test_chains_that_cannot_work_are_refused_before_the_first_event(
 ):
     with pytest.raises(ParameterError, match=message):
         build_detectors(run, resolved(tmp_path, body))
+
+
+class Difference(DetObjectFunc):
+    """The change of the sum since the event before."""
+
+    lookback = 1
+
+    def forget(self):
+        super().forget()
+        self._before = np.nan
+
+    def describe(self):
+        return {"sum": Field(np.dtype(np.float64))}
+
+    def process(self, data):
+        total = float(data.sum(dtype=np.float64))
+        change, self._before = total - self._before, total
+        return {"sum": change}
+
+
+def test_a_batch_begins_with_the_events_that_functions_look_back_to(run):
+    det = DetObject("epix100", run)
+    roi = ROIFunc(ROI=[[100, 200], [100, 200]])
+    roi.addFunc(Difference(name="change"))
+    det.addFunc(roi)
+    at_once = list(process_events(run, [det], range(6)))
+    batches = [
+        row
+        for begin in (4, 0, 2)
+        for row in process_events(run, [det], range(begin, begin + 2))
+    ]
+    batches.sort(key=lambda row: row["timestamp"])
+    changes = [row["epix100/ROI_change_sum"] for row in at_once]
+    assert np.isnan(changes[0])
+    assert np.isfinite(changes[1:]).all()
+    np.testing.assert_array_equal(
+        [row["epix100/ROI_change_sum"] for row in batches], changes
+    )
+
+
+def test_no_events_no_rows(run):
+    assert list(process_events(run, [], [])) == []

@@ -127,7 +127,9 @@ class DetObjectFunc(Parameters):
         return fields | self.describe_chained()
 
     def forget(self) -> None:
-        """Forget earlier events; only a function with a `lookback` has any."""
+        """Forget earlier events; a function with a `lookback` adds what it forgets."""
+        for func in self.funcs.values():
+            func.forget()
 
     def params_as_dict(self) -> dict[str, Any]:
         """Return the parameters, for the record; those that are None are left out."""

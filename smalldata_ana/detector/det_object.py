@@ -221,6 +221,16 @@ class DetObject(PixelArrays):
         """What `describe` said before the first event."""
         return self.describe()
 
+    @property
+    def lookback(self) -> int:
+        """How many events before the first one the functions need to have seen."""
+        return max((func.events_before() for func in self.funcs.values()), default=0)
+
+    def forget(self) -> None:
+        """Let the functions forget earlier events."""
+        for func in self.funcs.values():
+            func.forget()
+
     # -- sums --------------------------------------------------------------------------
 
     def storeSum(self, sumAlgo: str | None = None) -> Sums:

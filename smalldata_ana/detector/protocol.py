@@ -212,6 +212,12 @@ class Function(Protocol):
     def process(self, data: Array) -> Mapping[str, Any]:
         """Compute the results of one image."""
 
+    def events_before(self) -> int:
+        """Return how many earlier events it and those chained to it need."""
+
+    def forget(self) -> None:
+        """Forget earlier events, also in those that are chained to it."""
+
     def describe(self) -> Mapping[str, Field]:
         """Return the results that there will be."""
 

@@ -279,14 +279,15 @@ class ImageCommands(SessionState):
         returnIt : return the assembled image instead of the axes
         inImage : show this image instead
         ax : axes to draw in; by default those of a new figure
-        regions : draw the regions of ``anaps.ROIs``; by default unless `ROI` is given
+        regions : draw what was chosen: regions, masked pixels, beam centre; by default
+            unless `ROI` is given
 
         Examples
         --------
         >>> anaps.plotAvImage(limits=(1, 99))  # doctest: +SKIP
         """
+        from smalldata_ana.session.chosen import draw_chosen
         from smalldata_ana.session.plots import plot_image
-        from smalldata_ana.session.regions import draw_regions
 
         image = self.getAvImage(detname, imgName) if inImage is None else inImage
         axes = plot_image(
@@ -298,7 +299,7 @@ class ImageCommands(SessionState):
             ax=ax,
         )
         if ROI is None if regions is None else regions:
-            draw_regions(self, axes, image)
+            draw_chosen(self, axes, image)
         return image.image if returnIt else axes
 
     def saveAvImage(

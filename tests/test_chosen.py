@@ -1,0 +1,57 @@
+"""What was chosen is seen over the image again."""
+
+import numpy as np
+import pytest
+import session_run
+from matplotlib.figure import Figure
+
+from smalldata_ana.detector.mask_entries import mask_entry
+from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.places import places
+from smalldata_ana.session.anaps import SmallDataAna_psana
+from smalldata_ana.sources.hdf5_run import Hdf5Run
+
+
+@pytest.fixture
+def anaps(tmp_path):
+    run = Hdf5Run(session_run.write(tmp_path))
+    where = places("xpptut15", directory=tmp_path, params=tmp_path / "p.toml")
+    yield SmallDataAna_psana(run, places_of=lambda exp: where)
+    run.close()
+
+
+def masks_of(anaps, **options):
+    ax = Figure().subplots()
+    anaps.plotAvImage("opal", ax=ax, **options)
+    return [image for image in ax.images if image.get_gid() == "mask"]
+
+
+def test_a_mask_is_seen_over_the_image_before_and_after_its_export(anaps):
+    anaps.AvImage("opal", numEvts=4)
+    assert not masks_of(anaps)
+    good = np.ones(session_run.SHAPES["opal"], bool)
+    good[3:7, 2:5] = False
+    anaps.pending.append(mask_entry("opal", good, RunRange(14)))
+    for _ in range(2):
+        (image,) = masks_of(anaps)
+        np.testing.assert_array_equal(~image.get_array().mask, ~good)
+        if anaps.pending:
+            anaps.exportParams()
+    assert not masks_of(anaps, regions=False)
+
+
+def test_regions_are_seen_with_their_names(anaps):
+    anaps.AvImage("opal", numEvts=4)
+    values = {"ROI": [[2, 8], [3, 9]]}
+    anaps.pending.append(Entry("opal", "roi", RunRange(14), values, name="spot"))
+    ax = Figure().subplots()
+    anaps.plotAvImage("opal", ax=ax)
+    assert "spot" in {text.get_text() for text in ax.texts}
+
+
+def test_a_damaged_file_does_not_hide_the_image(anaps, caplog):
+    anaps.AvImage("opal", numEvts=4)
+    anaps.places.params.write_text("this is no TOML")
+    assert not masks_of(anaps)
+    assert "not shown" in caplog.text
