@@ -116,6 +116,14 @@ class DetObject(PixelArrays):
         self.funcs: dict[str, Function] = {}
         self.sums = Sums(self.shape, lambda: self.geometry)
 
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.shape))
+        funcs = f", functions: {', '.join(self.funcs)}" if self.funcs else ""
+        return (
+            f"<DetObject {self.name}: {shape} pixels [{self.unit}], common mode "
+            f"{self.common_mode}{funcs}>"
+        )
+
     @property
     def _name(self) -> str:
         """What the results are called, as users' scripts spell it."""

@@ -25,7 +25,7 @@ from smalldata_ana.detector.mask_selections import (
     Threshold,
 )
 from smalldata_ana.detector.mask_shapes import Inversion, Mask, Shape
-from smalldata_ana.errors import ParameterError, counted, unknown
+from smalldata_ana.errors import ParameterError, counted, listing, unknown
 
 SHAPES: Mapping[str, type[Shape]] = {
     shape.kind: shape
@@ -119,7 +119,11 @@ def shape_of(table: Mapping[str, Any]) -> Shape:
         if the shape or an attribute is unknown, one is missing, or has a wrong value
     """
     values = dict(table)
-    kind = str(values.pop("shape", None))
+    if "shape" not in values:
+        raise ParameterError(
+            f"{values!r:.80} does not say which 'shape' it is: {listing(SHAPES)}"
+        )
+    kind = str(values.pop("shape"))
     if kind not in SHAPES:
         raise ParameterError(unknown("shape", kind, SHAPES))
     fields = dataclasses.fields(SHAPES[kind])
