@@ -364,7 +364,7 @@ def test_lists_arrays_and_numpys_numbers_are_the_same_shape():
     ("table", "text"),
     [
         ({"shape": "circel"}, "Did you mean 'circle'"),
-        ({}, "no shape 'None'"),
+        ({}, "which 'shape' it is"),
         ({"shape": "circle", "centre": [1, 2], "radius": 3}, "Did you mean 'center'"),
         ({"shape": "circle", "radius": 3}, "'center' is missing"),
         ({"shape": "circle", "center": [1], "radius": 3}, "is not 2 numbers"),
