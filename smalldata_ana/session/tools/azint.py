@@ -12,7 +12,7 @@ from smalldata_ana.average_image import AverageImage
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.known_geometry import known_geometry
 from smalldata_ana.session.tools.base import Tool
@@ -112,12 +112,7 @@ class AzIntTool(Tool[azimuthalBinning]):
             RunRange(run),
             self.given(),
             name or func.name,
-            made=made(
-                "addAzInt",
-                run=run,
-                image=None if average is None else average.name,
-                events=None if average is None else average.n_used,
-            ),
+            made=made_on("addAzInt", run, average),
         )
         entry.make()
         self.session.take(entry, self)

@@ -22,7 +22,7 @@ from smalldata_ana.detector.mask_files import FilePath
 from smalldata_ana.detector.mask_selections import SIGMA, Pixels, Suspicious
 from smalldata_ana.errors import UsageError, counted
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.tools.free_names import free_name
 from smalldata_ana.session.tools.layers import LayerTool, ShapeLike
@@ -254,17 +254,7 @@ class MaskTool(LayerTool):
 
     def provenance(self) -> dict[str, Any]:
         """Return who made the mask, when, and on which image."""
-        run, image = self.session.run.number, self.average
-        if image is None:
-            return made("MakeMask", run=run)
-        return made(
-            "MakeMask",
-            run=run,
-            image=image.name,
-            events=image.n_used,
-            selection=image.made.get("selection"),
-            common_mode=image.made.get("common_mode"),
-        )
+        return made_on("MakeMask", self.session.run.number, self.average)
 
     def scripted(self) -> str:
         """Return the command that makes the same mask without a mouse."""

@@ -18,7 +18,7 @@ from smalldata_ana.detector.pyfai_geometry import write_poni
 from smalldata_ana.errors import GeometryError, ParameterError, UsageError
 from smalldata_ana.geometry_refinement import RefinedGeometry, refine_geometry
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.known_geometry import KIND, known_geometry
 from smalldata_ana.session.tools.base import Tool
@@ -154,15 +154,7 @@ class RefinementTool(Tool[RefinedGeometry]):
             kind=KIND,
             runs=RunRange(run),
             values=values,
-            made=made(
-                "refineGeometry",
-                run=run,
-                image=average.name,
-                events=average.n_used,
-                selection=average.made.get("selection"),
-                common_mode=average.made.get("common_mode"),
-                calibrant=found.calibrant,
-            ),
+            made=made_on("refineGeometry", run, average, calibrant=found.calibrant),
         )
         self.session.take(entry, self)
         return entry

@@ -31,7 +31,7 @@ from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.errors import BeamCenterError, ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.known_geometry import KIND, known_geometry
 from smalldata_ana.session.tools.base import Tool
@@ -346,16 +346,8 @@ class RingTool(Tool[RingFit]):
         return entry
 
     def _made(self, fit: RingFit) -> dict[str, Any]:
-        average = self.average
-        return made(
-            fit.command or "RingTool",
-            run=self.session.run.number,
-            image=average.name,
-            events=average.n_used,
-            selection=average.made.get("selection"),
-            common_mode=average.made.get("common_mode"),
-            fit=fit.how,
-        )
+        how, run = fit.command or "RingTool", self.session.run.number
+        return made_on(how, run, self.average, fit=fit.how)
 
     def scripted(self) -> str:
         """Return the command that does the same without a mouse.

@@ -17,7 +17,7 @@ from smalldata_ana.ana_funcs.regions import (
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.errors import DetectorNotFound, UsageError, unknown
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.regions import COLOUR, KIND, region_outlines, taken_names
@@ -204,25 +204,11 @@ class RoiTool(Tool[Region]):
             runs=RunRange(run),
             values={"ROI": self.value},
             name=name or self.free_name(),
-            made=self._made(),
+            made=made_on(self._command, self.session.run.number, self.average),
         )
         entry.make()
         self.session.take(entry, self)
         return entry
-
-    def _made(self) -> dict[str, Any]:
-        """Return who chose the region, when, and on which image."""
-        run, average = self.session.run.number, self.average
-        if average is None:
-            return made(self._command, run=run)
-        return made(
-            self._command,
-            run=run,
-            image=average.name,
-            events=average.n_used,
-            selection=average.made.get("selection"),
-            common_mode=average.made.get("common_mode"),
-        )
 
     def free_name(self) -> str:
         """Return the first name that neither this session nor the file has."""
