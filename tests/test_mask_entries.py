@@ -8,7 +8,7 @@ import pytest
 from small_run import JUNGFRAU, frames, small_run
 
 from smalldata_ana.ana_funcs.roi import ROIFunc
-from smalldata_ana.detector.mask_entries import mask_entry, stored
+from smalldata_ana.detector.mask_entries import MaskParameters, mask_entry, stored
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.parameters.appending import append
 from smalldata_ana.parameters.entry import Entry
@@ -60,7 +60,7 @@ def mask(array, name="A", runs="1-", **more):
 
 
 def test_the_file_is_a_nexus_mask_with_a_checksum(path, export, good):
-    shapes = [{"kind": "circle", "center": [0.0, 1.0], "radius": 2500.0}]
+    shapes = [{"shape": "circle", "center": [0.0, 1.0], "radius": 2500.0}]
     export(mask(good, shapes=shapes, made={"run": 12}))
     (entry,) = ParameterFile.load(path).entries
     assert entry.values["file"] == "masks/jungfrau1M_r0012_1.h5"
@@ -254,3 +254,8 @@ def test_wrong_sums(path, sums, message):
     path.write_text(head + table)
     with pytest.raises(ParameterError, match=message):
         ParameterFile.load(path)
+
+
+def test_shapes_that_cannot_be_drawn_again_are_refused():
+    with pytest.raises(ParameterError, match=r"shapes: .*'circle'"):
+        MaskParameters(shapes=[{"shape": "circel"}])

@@ -26,6 +26,7 @@ from smalldata_ana.detector.mask_files import (
     read_nexus,
     write_nexus,
 )
+from smalldata_ana.detector.mask_layers import layers_of
 from smalldata_ana.errors import FileError, ParameterError, did_you_mean
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.model import Parameters, register
@@ -61,6 +62,14 @@ class MaskParameters(Parameters):
             raise TraitError(
                 f"sha256 = {proposal['value']!r} is not a checksum: 64 digits 0-9 a-f"
             )
+        return proposal["value"]
+
+    @validate("shapes")
+    def _are_shapes(self, proposal: Mapping[str, Any]) -> Any:
+        try:
+            layers_of(proposal["value"])
+        except ParameterError as error:
+            raise TraitError(f"shapes: {error}") from error
         return proposal["value"]
 
     def problems_beside(self, folder: Path) -> Iterator[str]:

@@ -103,17 +103,6 @@ def known_regions(session: Any, detector: str | None = None) -> list[KnownRegion
     return [k for k in known if detector in (None, k.entry.detector)]
 
 
-def taken_names(session: Any, detector: str) -> set[str]:
-    """Return the names of a detector's entries, pending or in the file for any run.
-
-    Parameters
-    ----------
-    session, detector : as for `known_regions`
-    """
-    entries = (*session.pending, *_in_file(session))
-    return {entry.name for entry in entries if entry.detector == detector}
-
-
 def _exported(session: Any) -> list[Entry]:
     """Return the regions of the parameter file that apply to the run."""
     entries = applying(_in_file(session), session.run.number)

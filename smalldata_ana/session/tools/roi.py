@@ -20,9 +20,10 @@ from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.preferences import Display
-from smalldata_ana.session.regions import COLOUR, KIND, region_outlines, taken_names
+from smalldata_ana.session.regions import COLOUR, KIND, region_outlines
 from smalldata_ana.session.tools.base import Tool
 from smalldata_ana.session.tools.canvas import ToolFigure
+from smalldata_ana.session.tools.free_names import free_name
 from smalldata_ana.session.tools.outlines import Rectangle, region_lines
 
 _REGION = "region"
@@ -212,8 +213,8 @@ class RoiTool(Tool[Region]):
 
     def free_name(self) -> str:
         """Return the first name that neither this session nor the file has."""
-        taken = taken_names(self.session, self.detector)
-        return next(n for i in itertools.count() if (n := f"ROI_{i}") not in taken)
+        names = (f"ROI_{number}" for number in itertools.count())
+        return free_name(self.session, self.detector, names)
 
     def scripted(self) -> str:
         """Return the command that chooses the same region without a mouse."""
