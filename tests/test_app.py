@@ -233,6 +233,36 @@ def test_figures_go_to_the_working_directory_where_there_is_no_folder(tmp_path, 
     assert "images: it is a file; taking the working" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("save", "name"),
+    [
+        ("plt.plot([1, 2])", "images/xpptut15_Run0014_figure.png"),
+        ("anaps.saveAvImage()", "images/xpptut15_Run0014_AvImg_raw_opal.h5"),
+        ("anaps.saveScript()", "scripts/xpptut15_Run0014.py"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_the_folder_of_an_experiment_is_never_made(
+    tmp_path, monkeypatch, capsys, save, name, there
+):
+    monkeypatch.setenv("SIT_PSDM_DATA", str(tmp_path / "data"))
+    root = tmp_path / "data/xpp/xpptut15"
+    if there:
+        root.mkdir(parents=True)
+    text = f"anaps.AvImage('opal', numEvts=5); {save}"
+    assert main([*GIVEN, "-c", text]) == 0
+    plt.close("all")
+    said = capsys.readouterr().err
+    if there:
+        assert (root / "results/smalldata_ana" / name).exists()
+        assert "working directory" not in said
+    else:
+        assert (tmp_path / Path(name).name).exists()
+        assert not (tmp_path / "data").exists()
+        assert f"xpptut15 has no folder {root}; taking the working dir" in said
+
+
 # ---- which experiment, which run -----------------------------------------------------
 
 

@@ -185,6 +185,7 @@ def launched(folder: Path, name: str, *arguments: object) -> None:
             *("--xtc-dir", folder / "xtc", "--calib-dir", folder / "calib"),
             *("--params", folder / name, *arguments),
         ],
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,

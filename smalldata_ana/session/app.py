@@ -15,6 +15,7 @@ from smalldata_ana.session.application import SessionApp
 from smalldata_ana.session.background import Background, preload
 from smalldata_ana.session.banner import first_commands
 from smalldata_ana.session.figures import PictureFiles
+from smalldata_ana.session.output_folder import output_folder
 
 if TYPE_CHECKING:
     from smalldata_ana.session.anaps import SmallDataAna_psana
@@ -39,7 +40,9 @@ def main(argv: list[str]) -> int:
 def _start(app: SessionApp) -> int:
     session = app.new_session(interactive=not app.batch)
     Background(lambda: _load_ahead(session), "load ahead")
-    pictures = PictureFiles(lambda: session.places.images, session.file_stem)
+    pictures = PictureFiles(
+        lambda: output_folder(session.places, session.places.images), session.file_stem
+    )
     try:
         if app.batch:
             return _run_code(app, session, pictures)

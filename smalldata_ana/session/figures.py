@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from smalldata_ana.errors import FileError
-from smalldata_ana.safe_files import make_folder, replacing
+from smalldata_ana.safe_files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,8 +83,7 @@ class PictureFiles:
 
     Parameters
     ----------
-    folder : returns where they go; if it cannot be written, the reason is printed, and
-        the working directory is used
+    folder : returns where they go; asked for each figure
     stem : returns the begin of their names
     """
 
@@ -135,7 +134,7 @@ class PictureFiles:
         label = _COPY.sub("", str(figure.get_label()))
         name = re.sub(r"[^\w.+-]+", "_", label).strip("_")
         stem = f"{self._stem()}_{name or 'figure'}"
-        folder = _writable(self._folder())
+        folder = self._folder()
         more = (f"{stem}_{number}" for number in itertools.count(2))
         paths = (folder / f"{name}.png" for name in itertools.chain([stem], more))
         return next(path for path in paths if not path.exists())
@@ -151,15 +150,3 @@ def _resolution(figure: Figure) -> float:
         scale = max(scale, rows / extent.height, columns / extent.width)
     most = min(_MOST_DOTS, _LONGEST / float(max(figure.get_size_inches())))
     return max(figure.dpi, min(figure.dpi * scale, most))
-
-
-def _writable(folder: Path) -> Path:
-    """Return the folder, made if need be, or say why it is the working directory."""
-    try:
-        make_folder(folder)
-        if not os.access(folder, os.W_OK):
-            raise FileError(f"no permission to write in {folder}")
-    except FileError as error:
-        print(f"{error}; taking the working directory", file=sys.stderr)
-        return Path.cwd()
-    return folder

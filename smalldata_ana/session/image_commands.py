@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.errors import NameNotFound, NoDataError, unknown
+from smalldata_ana.session.output_folder import output_folder
 from smalldata_ana.session.progress import Progress
 from smalldata_ana.session.prompts import choose
 from smalldata_ana.session.selecting import ChosenEvents, Filter, choose_events
@@ -310,7 +311,8 @@ class ImageCommands(SessionState):
         Parameters
         ----------
         detname : which detector, as in `getAvImage`
-        dirname : the folder; by default that of the experiment's images
+        dirname : the folder; by default that of the experiment's images, or the
+            working directory where it has none
 
         Returns
         -------
@@ -323,7 +325,10 @@ class ImageCommands(SessionState):
         from smalldata_ana.image_file import save_image
 
         image = self.getAvImage(detname)
-        folder = Path(dirname).expanduser() if dirname else self.places.images
+        if dirname:
+            folder = Path(dirname).expanduser()
+        else:
+            folder = output_folder(self.places, self.places.images)
         name = f"{self.file_stem()}_{image.name}.h5"
         path = save_image(image, folder / name)
         print(f"saved {path}")

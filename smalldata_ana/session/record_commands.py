@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smalldata_ana.errors import counted
+from smalldata_ana.session.output_folder import output_folder
 from smalldata_ana.session.record import History
 from smalldata_ana.session.state import SessionState
 
@@ -38,7 +39,8 @@ class RecordCommands(SessionState):
         Parameters
         ----------
         path : the file, by default ``<experiment>_Run<run>.py`` in the folder
-            ``scripts`` beside the images
+            ``scripts`` beside the images; where the experiment has none, in the
+            working directory
 
         Returns
         -------
@@ -48,11 +50,11 @@ class RecordCommands(SessionState):
         --------
         >>> anaps.saveScript("choose_rois.py")  # doctest: +SKIP
         """
-        from smalldata_ana.safe_files import make_folder, replacing
+        from smalldata_ana.safe_files import replacing
 
         text = self.record.script(self.run.experiment, self.run.number)
         if path is None:
-            folder = make_folder(self.places.results / "scripts")
+            folder = output_folder(self.places, self.places.results / "scripts")
             target = folder / f"{self.file_stem()}.py"
         else:
             target = Path(path).expanduser()
