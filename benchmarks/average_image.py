@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import stock_psana
+from benchmarks.fresh_process import in_fresh_process, status
 from benchmarks.report import Row, Topic, at_least, at_most, in_turn, ratio
 from smalldata_ana.averaging import average
 from smalldata_ana.detector.calibration import Calibration
@@ -139,8 +137,8 @@ def _usual_loop(made: SimulatedRun) -> npt.NDArray[np.float32]:
 
 
 def _memory(made: SimulatedRun) -> list[Row]:
-    mean = _in_fresh_process(partial(_peak, made.spec, made.xtc_dir, made.calib_dir))
-    deviation = _in_fresh_process(
+    mean = in_fresh_process(partial(_peak, made.spec, made.xtc_dir, made.calib_dir))
+    deviation = in_fresh_process(
         partial(_peak, made.spec, made.xtc_dir, made.calib_dir, std=True)
     )
     return [
@@ -152,11 +150,6 @@ def _memory(made: SimulatedRun) -> list[Row]:
     ]
 
 
-def _in_fresh_process(task: Callable[[], int]) -> int:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(task).result()
-
-
 def _peak(spec: RunSpec, xtc_dir: Path, calib_dir: Path, *, std: bool = False) -> int:
     """Return the highest memory of an average above the opened run [bytes]."""
     from smalldata_ana.kernels import compile_all
@@ -165,17 +158,8 @@ def _peak(spec: RunSpec, xtc_dir: Path, calib_dir: Path, *, std: bool = False) -
     run = open_run(spec.experiment, spec.run, xtc_dir=xtc_dir, calib_dir=calib_dir)
     run.read(next(iter(run.detectors)), 0)
     Path("/proc/self/clear_refs").write_text("5")  # the highest is the present, again
-    before = _status("VmRSS")
+    before = status("VmRSS")
     image = average(run, DETECTOR, events=np.arange(EVENTS), std=std)
-    after = _status("VmHWM")
+    after = status("VmHWM")
     assert image.n_used == EVENTS
     return after - before
-
-
-def _status(name: str) -> int:
-    """Return a size from the kernel's table of this process [bytes]."""
-    text = Path("/proc/self/status").read_text()
-    found = re.search(rf"^{name}:\s*(\d+) kB$", text, re.MULTILINE)
-    if found is None:
-        raise OSError(f"this system does not tell {name}; memory is measured on Linux")
-    return int(found[1]) * 1024

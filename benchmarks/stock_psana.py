@@ -24,6 +24,22 @@ def opened(
     xtc_dir : folder of its files
     constants : detector -> name -> array or text
     """
+    return source_and_run(experiment, number, xtc_dir, constants)[1]
+
+
+def source_and_run(
+    experiment: str,
+    number: int,
+    xtc_dir: Path,
+    constants: Mapping[str, Mapping[str, Any]],
+    **options: Any,
+) -> tuple[Any, Any]:
+    """Open a run as `opened` does; return psana's data source with it.
+
+    Parameters
+    ----------
+    options : further ones of the data source
+    """
     package = psana()
     from psana.psexp.ds_base import DataSourceBase
 
@@ -34,6 +50,7 @@ def opened(
             dir=str(xtc_dir),
             skip_calib_load="all",
             log_level="ERROR",
+            **options,
         )
         run = next(source.runs())
     for detector, items in constants.items():
@@ -41,4 +58,11 @@ def opened(
             name: (value, {"experiment": experiment, "run": 0})
             for name, value in items.items()
         }
-    return run
+    return source, run
+
+
+def smalldata(source: Any, path: Path, **options: Any) -> Any:
+    """Return psana's writer of small data, as it is without MPI."""
+    # The writer itself knows that there is no MPI; the data source does not.
+    with patch("psana.psexp.ds_base.MODE", "SERIAL"):
+        return source.smalldata(filename=str(path), **options)

@@ -67,6 +67,12 @@ class IncompleteDataError(SmallDataError):
     exit_code = 3
 
 
+class UserCodeError(SmallDataError):
+    """A file of the user's own failed; the text has its traceback."""
+
+    exit_code = 1
+
+
 class MissingSoftwareError(SmallDataError):
     """A package that this action needs is not there."""
 

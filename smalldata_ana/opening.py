@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from smalldata_ana.errors import ConstantsError, RunNotFound, UsageError
@@ -29,6 +31,7 @@ def open_run(
     files: Sequence[StrPath] | None = None,
     calib_dir: StrPath | None = None,
     live: bool = False,
+    recorders: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Open a run.
@@ -40,6 +43,7 @@ def open_run(
     files : the streams of one run, file by file; or one HDF5 file of images
     calib_dir : folder of the constants store, if it is not the experiment's own
     live : True to follow a run that is being taken
+    recorders : False to leave out the streams of recorders, numbers 80 and above
     progress : called as ``progress(done, total)`` while the simulated experiment is
         made, which happens once
 
@@ -66,7 +70,13 @@ def open_run(
             "for the experiment's own"
         )
     if files is not None:
-        return _open_files([Path(f) for f in files], exp, run, calib_dir, live)
+        paths = [Path(file) for file in files]
+        if len(paths) == 1 and paths[0].suffix in (".h5", ".hdf5"):
+            from smalldata_ana.sources.hdf5_run import Hdf5Run
+
+            return Hdf5Run(paths[0])
+        streams = _wanted(streams_of_files(paths), recorders)
+        return _open_files(streams, exp, run, calib_dir, live)
     if exp is None or run is None:
         raise UsageError("say which run: an experiment and a run, or files")
     where = places(exp, xtc_dir=xtc_dir, calib_dir=calib_dir)
@@ -75,21 +85,28 @@ def open_run(
 
         ensure(run, progress=progress)
     streams = streams_of_run(where.xtc, exp, run)
-    return _open_streams(streams, where, live)
+    return _open_streams(_wanted(streams, recorders), lambda _: where, live)
+
+
+def _wanted(streams: Sequence[StreamFiles], recorders: bool) -> Sequence[StreamFiles]:
+    wanted = [stream for stream in streams if recorders or not stream.of_recorder]
+    if not wanted:
+        raise RunNotFound(
+            f"all streams are of recorders, which were to be left out; the first file "
+            f"is {streams[0].data}"
+        )
+    return wanted
 
 
 def _open_files(
-    files: Sequence[Path],
+    streams: Sequence[StreamFiles],
     exp: str | None,
     number: int | None,
     calib_dir: StrPath | None,
     live: bool,
 ) -> Run:
-    if len(files) == 1 and files[0].suffix in (".h5", ".hdf5"):
-        from smalldata_ana.sources.hdf5_run import Hdf5Run
-
-        return Hdf5Run(files[0])
-    opened = _open_streams(streams_of_files(files), _LazyPlaces(calib_dir), live)
+    places_of = partial(places, calib_dir=calib_dir, loose_files=True)
+    opened = _open_streams(streams, places_of, live)
     wrong = [
         f"{what} {got!r}, not {asked!r}"
         for what, asked, got in (
@@ -104,41 +121,44 @@ def _open_files(
     return opened
 
 
-class _LazyPlaces:
-    """The places of files whose experiment is only known when they are open."""
+@dataclass(frozen=True)
+class ExperimentConstants:
+    """Finds constants in the store of an experiment, and in psana's database.
 
-    def __init__(self, calib_dir: StrPath | None) -> None:
-        self._calib_dir = calib_dir
+    Attributes
+    ----------
+    where : the places of the experiment
+    """
 
-    def of(self, experiment: str) -> Places:
-        return places(experiment, calib_dir=self._calib_dir, loose_files=True)
+    where: Places
 
-
-def _open_streams(
-    streams: Sequence[StreamFiles],
-    where: Places | _LazyPlaces,
-    live: bool,
-) -> Run:
-    from smalldata_ana.sources.psana2.run import Psana2Run
-
-    def constants_for(
-        detector: str, run: int, serial: str, long_name: str
+    def __call__(
+        self, detector: str, run: int, serial: str, long_name: str
     ) -> Constants:
-        known = where if isinstance(where, Places) else where.of(opened.experiment)
+        """Return the constants of a detector that are valid for a run."""
 
         def database() -> Constants:
             from smalldata_ana.sources.psana2.database import database_constants
 
-            return database_constants(detector, opened.experiment, run, long_name)
+            return database_constants(detector, self.where.experiment, run, long_name)
 
         return valid_constants(
             detector,
             run,
-            store=ConstantsStore(known.calib),
-            given=known.calib_given,
+            store=ConstantsStore(self.where.calib),
+            given=self.where.calib_given,
             database=database if at_slac() else None,
             serial=serial,
         )
 
-    opened = Psana2Run(streams, constants_for, live=live)
-    return opened
+
+def _open_streams(
+    streams: Sequence[StreamFiles], places_of: Callable[[str], Places], live: bool
+) -> Run:
+    from smalldata_ana.sources.psana2.scanned_run import ScannedRun
+
+    return ScannedRun(
+        streams,
+        lambda experiment: ExperimentConstants(places_of(experiment)),
+        live=live,
+    )

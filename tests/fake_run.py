@@ -20,6 +20,7 @@ class FakeRun:
 
     experiment = "xpptut15"
     number = 7
+    begin = 0
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from smalldata_ana.sources.datagrams import (
     unfinished,
 )
 from smalldata_ana.sources.event_index import EventIndex
+from smalldata_ana.sources.event_table import EventTable, StreamEvents
 from smalldata_ana.sources.stream_index import StreamIndex
 from smalldata_ana.sources.xtc_files import streams_of_files, streams_of_run
 
@@ -118,7 +120,22 @@ def plain(
 
 
 def contents(stream: StreamIndex) -> dict[int, tuple[int, int, int]]:
-    return {int(t): stream.place(int(t)) for t in stream.timestamps}  # type: ignore[misc]
+    return {int(t): stream.events.place(int(t)) for t in stream.events.timestamps}  # type: ignore[misc]
+
+
+def assert_part(part: EventTable, whole: EventTable, numbers: np.ndarray) -> None:
+    """Compare a part of a table with the table, and see that it holds no more."""
+    times = whole.timestamps[numbers]
+    assert part.timestamps.tolist() == times.tolist()
+    assert part.steps.tolist() == whole.steps[numbers].tolist()
+    for number, (mine, all_of_it) in enumerate(
+        zip(part.streams, whole.streams, strict=True)
+    ):
+        assert [mine.place(t) for t in times] == [all_of_it.place(t) for t in times]
+        assert np.isin(mine.timestamps, times).all()
+        assert mine.files == all_of_it.files
+        expected = whole.contributed([number])[numbers]
+        assert part.contributed([number]).tolist() == expected.tolist()
 
 
 SERVICES = [Service.BEGIN_STEP, Service.END_STEP, Service.SLOW_UPDATE, Service.DISABLE]
@@ -175,11 +192,11 @@ class TestAnyRun:
             patch.setattr(stream_index, "_BLOCK", block)
             index = EventIndex([stream.index() for stream in written])
         events = sorted({time for stream in written for time in stream.places})
-        assert index.timestamps.tolist() == events
+        assert index.events.timestamps.tolist() == events
         assert not index.problems()
         for number, stream in enumerate(written):
             assert contents(index.streams[number]) == stream.places
-            assert index.contributed([number]).tolist() == [
+            assert index.events.contributed([number]).tolist() == [
                 time in stream.places for time in events
             ]
             assert [f.name for f in index.streams[number].files] == [
@@ -187,8 +204,14 @@ class TestAnyRun:
             ]
         steps = [7 * k + BEGUN + 7 for k, t in enumerate(things) if t[0] == SERVICES[0]]
         expected = [sum(begin <= time for begin in steps) - 1 for time in events]
-        assert index.steps.tolist() == expected
+        assert index.events.steps.tolist() == expected
         assert len(list(index.transitions(Service.BEGIN_STEP))) == 3 * len(steps)
+        for begin in range(0, len(events), 7):
+            part = index.events.between(begin, min(begin + 10, len(events)))
+            assert_part(part, index.events, np.arange(begin, begin + len(part)))
+            assert part.begin == begin
+        chosen = np.arange(0, len(events), 3)
+        assert_part(index.events.at(chosen), index.events, chosen)
 
     @settings(deadline=None, max_examples=40)
     @given(
@@ -226,8 +249,10 @@ class TestAnyRun:
                 index = EventIndex([s.index() for s in written], growing=True)
             else:
                 index.refresh()
-            parts = np.array([index.contributed([k]) for k in range(3)]).T.tolist()
-            now = list(zip(index.timestamps.tolist(), parts, strict=True))
+            parts = np.array(
+                [index.events.contributed([k]) for k in range(3)]
+            ).T.tolist()
+            now = list(zip(index.events.timestamps.tolist(), parts, strict=True))
             assert now[: len(known)] == known
             known = now
         assert index is not None
@@ -268,7 +293,7 @@ class TestOffsetAndSize:
             file.truncate((5 << 32) + 24)
         index = stream.index()
         index.scan()
-        assert index.place(BEGUN + 1) == (0, 5 << 32, 24)
+        assert index.events.place(BEGUN + 1) == (0, 5 << 32, 24)
 
 
 @pytest.mark.parametrize("with_offsets", [True, False])
@@ -281,10 +306,10 @@ class TestCutData:
         _, offset, size = cut.places[BEGUN + 40]
         cut.path().write_bytes(cut.chunks[0][: offset + size // 2])
         index = EventIndex([cut.index(), other.index()])
-        assert len(index.timestamps) == 5
-        assert index.contributed([0]).tolist() == [True] * 3 + [False] * 2
-        assert index.contributed([1]).all()
-        assert index.streams[0].place(BEGUN + 40) is None
+        assert len(index.events.timestamps) == 5
+        assert index.events.contributed([0]).tolist() == [True] * 3 + [False] * 2
+        assert index.events.contributed([1]).all()
+        assert index.streams[0].events.place(BEGUN + 40) is None
         (problem,) = index.problems()
         if with_offsets:
             assert "2 of 5 events of stream 0 are lost" in problem
@@ -299,8 +324,8 @@ class TestCutData:
         _, offset, _ = cut.places[BEGUN + 30]
         cut.path().write_bytes(cut.chunks[0][: offset + 30])
         index = EventIndex([cut.index()])
-        assert index.timestamps.tolist() == [BEGUN + 10, BEGUN + 20, BEGUN + 30]
-        assert index.contributed([0]).tolist() == [True, True, False]
+        assert index.events.timestamps.tolist() == [BEGUN + 10, BEGUN + 20, BEGUN + 30]
+        assert index.events.contributed([0]).tolist() == [True, True, False]
 
     def test_of_a_growing_run_they_wait(
         self, tmp_path: Path, with_offsets: bool
@@ -312,12 +337,12 @@ class TestCutData:
         growing = unfinished(late.path())
         growing.write_bytes(late.chunks[0][: offset + size // 2])
         index = EventIndex([late.index(), other.index()], growing=True)
-        assert len(index.timestamps) == 3
+        assert len(index.events.timestamps) == 3
         assert index.unfinished
         assert not index.problems()
         growing.write_bytes(late.chunks[0])
         assert index.refresh() == 2
-        assert index.contributed([0]).all()
+        assert index.events.contributed([0]).all()
         assert contents(index.streams[0]) == late.places
         growing.rename(late.path())
         assert index.refresh() == 0
@@ -332,7 +357,7 @@ class TestCutData:
         size = service_and_size(content[48:])[1]
         path.write_bytes(content[: 48 + 2 * size] + bytes(500))
         index = EventIndex([stream.index(), plain(tmp_path, 5, number=1).index()])
-        assert index.contributed([0]).sum() == 2
+        assert index.events.contributed([0]).sum() == 2
         assert any(
             f"{path.name} is damaged at byte {48 + 2 * size}" in problem
             for problem in index.problems()
@@ -349,7 +374,7 @@ class TestCutData:
         stream.path(1).unlink()
         index = EventIndex([stream.index()])
         events = 3 if with_offsets else 1
-        assert index.contributed([0]).tolist() == [True, False, False][:events]
+        assert index.events.contributed([0]).tolist() == [True, False, False][:events]
         (problem,) = index.problems()
         lost = "2 of 3 events of" if with_offsets else "a part of"
         assert problem == f"{stream.name(1)} is missing, and with it {lost} stream 0"
@@ -380,7 +405,7 @@ def test_chunk_that_is_being_written(tmp_path: Path) -> None:
     for chunk in (0, 1):
         stream.path(chunk).rename(unfinished(stream.path(chunk)))
     index = EventIndex([stream.index()], growing=True)
-    assert len(index.timestamps) == 2
+    assert len(index.events.timestamps) == 2
     stream.transition(Service.END_RUN, BEGUN + 4)
     stream.save()
     for chunk in (0, 1):
@@ -441,3 +466,28 @@ class TestWhichFiles:
             path.touch()
         with pytest.raises(UsageError, match=r"several runs .there are runs 1, 2"):
             streams_of_files(files)
+
+
+def test_a_part_is_small_however_long_the_run() -> None:
+    events, streams = 100_000, 20
+    times = BEGUN + np.arange(events, dtype=np.uint64)
+
+    def stream(number: int) -> StreamEvents:
+        return StreamEvents(
+            files=tuple(Path(f"/data/xpp/xpptut15-s{number}-c{c}") for c in range(5)),
+            timestamps=times,
+            whole=np.ones(events, bool),
+            chunks=np.zeros(events, np.int16),
+            offsets=np.arange(events) << 20,
+            sizes=np.full(events, 1 << 20, np.uint32),
+        )
+
+    steps = np.zeros(events, np.int64)
+    whole = EventTable(0, times, steps, tuple(stream(k) for k in range(streams)))
+    part = whole.between(50_000, 51_000)
+    assert len(pickle.dumps(part)) < 700_000
+    assert np.shares_memory(part.streams[3].offsets, whole.streams[3].offsets)
+    copy = pickle.loads(pickle.dumps(part))
+    assert copy.begin == 50_000
+    assert copy.streams[3].place(BEGUN + 50_999) == (0, 50_999 << 20, 1 << 20)
+    assert copy.streams[3].place(BEGUN + 51_000) is None

@@ -81,7 +81,7 @@ def test_missing_data_file_beside_its_offset_file(tmp_path: Path) -> None:
     made.files[1].unlink()
     found = open_run(files=[made.files[0]])
     assert len(found) == 8
-    from smalldata_ana.sources.psana2.run import Psana2Run
+    from smalldata_ana.sources.psana2.scanned_run import ScannedRun
     from smalldata_ana.sources.xtc_files import streams_of_files
 
     (first,) = streams_of_files([made.files[0]])
@@ -89,7 +89,7 @@ def test_missing_data_file_beside_its_offset_file(tmp_path: Path) -> None:
         made.files[1],
         made.xtc_dir / "smalldata" / made.files[1].name.replace("xtc2", "smd.xtc2"),
     )
-    both = Psana2Run([first, second], lambda *_: pytest.fail("no constants"))
+    both = ScannedRun([first, second], lambda _: pytest.fail)
     assert len(both) == 8
     (problem,) = both.problems
     assert problem == (
@@ -110,5 +110,6 @@ def test_damaged_events_count_as_missing(tmp_path: Path) -> None:
         read = [found.read("cspad140k", k) is not None for k in range(8)]
     assert read == [True, True, False, True, False, True, True, True]
     assert found.problems == [
-        "2 events of stream 1 are damaged and count as missing",
+        "stream 1 has 2 damaged events, taken as missing, the first at timestamp "
+        f"{found.timestamps[2]}"
     ]

@@ -181,3 +181,17 @@ class TestClearErrors:
 def test_constants_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SmallDataError, match=r"no constants store .*nowhere"):
         open_run("xppsim01", 1, calib_dir=tmp_path / "nowhere")
+
+
+def test_without_recorders(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    for path in [*made.xtc_dir.rglob("*-s001-*.xtc2")]:
+        path.rename(path.with_name(path.name.replace("-s001-", "-s080-")))
+    assert "cspad140k" in ours(made).detectors
+    without = ours(made, recorders=False)
+    assert len(without) == 8
+    assert not without.detectors
+    files = sorted(made.xtc_dir.glob("*.xtc2"))
+    assert not open_run(files=files, recorders=False).detectors
+    with pytest.raises(RunNotFound, match="all streams are of recorders"):
+        open_run(files=files[1:], recorders=False)

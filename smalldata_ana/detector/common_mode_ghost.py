@@ -149,6 +149,7 @@ class FramesBefore:
         self._detector = detector
         self._wanted = wanted
         self._contributed: Mask = np.zeros(0, np.bool_)
+        self._seen = (-1, -1)
 
     def __call__(self, event: int) -> Array | None:
         """Return the raw frame before that of an event.
@@ -158,8 +159,10 @@ class FramesBefore:
         """
         if not self._wanted:
             return None
-        if event > len(self._contributed):
+        events = self._run.begin, len(self._run)
+        if events != self._seen:
             self._contributed = self._run.contributed(self._detector)
+            self._seen = events
         earlier = self._contributed[:event][::-1]
         if not earlier.any():
             return None

@@ -117,14 +117,61 @@ class PixelPositions:
         return self.extent or Extent.of(self.x, self.y, self.z)
 
 
+class RunPart(Protocol):
+    """Successive events of a run, with what a process needs to read them.
+
+    It can be pickled, and is small: the places of its events in the files, and the
+    slow values that these see.
+
+    Attributes
+    ----------
+    experiment, number : of which run
+    begin : number in the run of its first event
+    """
+
+    @property
+    def experiment(self) -> str:
+        """Of which experiment."""
+
+    @property
+    def number(self) -> int:
+        """Of which run."""
+
+    @property
+    def begin(self) -> int:
+        """Number in the run of its first event."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+
+
+class RunHead(Protocol):
+    """What a process needs to open a run without a look at all of its events.
+
+    It can be pickled, and its size does not depend on the number of events.
+    """
+
+    def open(self) -> Run:
+        """Open the run, to turn it to one part after the other.
+
+        Until it is turned, it has the first event of the whole run and those in which
+        each detector is complete for the first time, for all that is set up before
+        the first event.  Its detectors and scalars are those of the whole run.
+        """
+
+
 @runtime_checkable
 class Run(Protocol):
     """A run, open for reading any event in any order, from several threads.
+
+    Events are numbered from 0 in what the run has: all events, or those of the part
+    that it is turned to.
 
     Attributes
     ----------
     experiment, number : which run it is
     origin : the files that it is read from, for people
+    begin : number in the whole run of its event 0
     timestamps : uint64, one per event, growing; seconds since 1990 (psana's epoch)
         in the high half, nanoseconds in the low half
     steps : int64, the number of the scan step of each event, -1 before the first
@@ -133,7 +180,7 @@ class Run(Protocol):
     aliases : the process variable behind each EPICS name, where it is known
     growing : True while events may be added; `refresh` looks for them
     problems : what is wrong with the data (truncated files, missing chunks), a
-        sentence each
+        sentence each; of a part, what was found while it was read
     """
 
     experiment: str
@@ -143,6 +190,10 @@ class Run(Protocol):
     @property
     def growing(self) -> bool:
         """True while events may be added; see the class."""
+
+    @property
+    def begin(self) -> int:
+        """Number in the whole run of event 0; see the class."""
 
     @property
     def timestamps(self) -> npt.NDArray[np.uint64]:
@@ -198,6 +249,16 @@ class Run(Protocol):
         the event has no value.  Whole numbers are int64 if no event lacks one.
         """
 
+    def scalar_columns(
+        self, names: Sequence[str], events: Indices | None = None
+    ) -> dict[str, Array]:
+        """Read several scalars for some events (default: all), each event once.
+
+        Returns
+        -------
+        By name what `scalar` returns.
+        """
+
     def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
         """Return a table ``(events, codes)`` of the event codes.
 
@@ -220,6 +281,29 @@ class Run(Protocol):
         """Return the control bits of each pixel at an event, or None if it has none.
 
         Only epix10ka-like detectors have them; see `smalldata_ana.detector.kinds`.
+        """
+
+    def head(self) -> RunHead:
+        """Return what another process needs to open this run."""
+
+    def part(self, begin: int, end: int) -> RunPart:
+        """Return the events ``[begin, end)``, to turn an opened head to them.
+
+        Raises
+        ------
+        ParameterError
+            if the run has not got all of them
+        """
+
+    def turn_to(self, part: RunPart) -> None:
+        """Have the events of this part, numbered from 0, and no others from now on.
+
+        What was found out about the run stays as it is.
+
+        Raises
+        ------
+        ParameterError
+            if it is no part of this run
         """
 
     def refresh(self) -> int:

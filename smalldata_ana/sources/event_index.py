@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from smalldata_ana.sources.base import Indices
 from smalldata_ana.sources.datagrams import Service
-from smalldata_ana.sources.stream_index import StreamIndex, Timestamps, Transition
+from smalldata_ana.sources.event_table import EventTable
+from smalldata_ana.sources.stream_index import StreamIndex, Transition
 
 
 class EventIndex:
     """The events of a run: all streams together, numbered by time.
 
     An event counts also where its data are lost, as long as some stream tells of it:
-    that it is incomplete is then seen in `contributed`.
+    that it is incomplete is then seen in `EventTable.contributed`.
 
     Parameters
     ----------
@@ -26,47 +25,36 @@ class EventIndex:
 
     Attributes
     ----------
-    timestamps : uint64, growing, one per event
-    steps : int64, number of the scan step of each event, -1 before the first
+    events : all events of the run
     """
 
     def __init__(self, streams: Sequence[StreamIndex], growing: bool = False) -> None:
         self.streams = streams
         self.growing = growing
-        self.timestamps: Timestamps = np.zeros(0, np.uint64)
-        self.steps: Indices = np.zeros(0, np.int64)
+        self.events = EventTable(0, np.zeros(0, np.uint64), np.zeros(0, np.int64), ())
         self.refresh()
 
     def refresh(self) -> int:
         """Look for events that were added since; return how many there are new."""
-        before = len(self.timestamps)
+        before = len(self.events)
         for stream in self.streams:
             stream.scan()
         timestamps = np.unique(
-            np.concatenate([stream.timestamps for stream in self.streams])
+            np.concatenate([stream.events.timestamps for stream in self.streams])
         )
         if self.unfinished:
             limit = min(stream.on_disk_until for stream in self.streams)
             timestamps = timestamps[timestamps <= np.uint64(limit)]
         begins = np.unique([t.timestamp for t in self.transitions(Service.BEGIN_STEP)])
-        self.steps = (
-            np.searchsorted(begins.astype(np.uint64), timestamps, side="right") - 1
-        ).astype(np.int64)
-        self.timestamps = timestamps
+        steps = np.searchsorted(begins.astype(np.uint64), timestamps, side="right") - 1
+        streams = tuple(stream.events for stream in self.streams)
+        self.events = EventTable(0, timestamps, steps.astype(np.int64), streams)
         return len(timestamps) - before
 
     @property
     def unfinished(self) -> bool:
         """True while the run is being taken and its end has not been seen."""
         return self.growing and not all(stream.finished for stream in self.streams)
-
-    def contributed(self, streams: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """Tell for each event whether all of these streams have a part of it."""
-        present = np.ones(len(self.timestamps), bool)
-        for number in streams:
-            stream = self.streams[number]
-            present &= np.isin(self.timestamps, stream.timestamps[stream.whole])
-        return present
 
     def transitions(self, *services: Service) -> Iterator[Transition]:
         """Yield the transitions of these kinds, stream after stream."""

@@ -19,7 +19,7 @@ ALL = -1
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a run, by its number."""
+    """One event of a run, by its number among those that the run has now."""
 
     run: Run
     number: int
@@ -28,6 +28,11 @@ class Event:
     def timestamp(self) -> int:
         """Seconds since 1990 in the high half, nanoseconds in the low half."""
         return int(self.run.timestamps[self.number])
+
+    @property
+    def number_in_run(self) -> int:
+        """Its number in the whole run, also where the run is turned to a part."""
+        return self.run.begin + self.number
 
 
 def choose(

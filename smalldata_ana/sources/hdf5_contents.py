@@ -1,6 +1,36 @@
 """Opening a run's HDF5 file: what is in it, and whether its parts fit each other.
 
-The layout is described in `smalldata_ana.sources.hdf5_run`.
+The file holds one row per event.
+
+====================================  ==============================================
+attributes of the file                ``experiment`` (text), ``run`` (number)
+``/images/<detector>``                frames, (events, rows, columns) or
+                                      (events, panels, rows, columns), any number
+                                      type; attributes ``dettype`` (see
+                                      `smalldata_ana.detector.kinds`; without it the
+                                      frames are taken as they are), ``panels``
+                                      (their numbers) and ``serial``
+``/scalars/<name>``                   (events, ...), numbers or text; the name may
+                                      have slashes; attribute ``units`` (UDUNITS)
+``/timestamps``                       (events,) uint64, growing: seconds since 1990
+                                      in the high half, nanoseconds in the low half;
+                                      without it event i is at i + 1 s
+``/steps``                            (events,) number of the scan step; without it
+                                      all events are in step 0
+``/event_codes``                      (events, codes) int8: 1 present, 0 not, -1 no
+                                      timing data; without it there are none
+``/missing/<detector>``               (events,) True where it has no data
+``/geometry/<detector>/{x,y,z}``      pixel positions [um], shape of a frame;
+                                      attributes ``pixel_size`` [um], ``origin``,
+                                      ``note`` and, where there are panels that the
+                                      frames do not have, of all of them [um]
+                                      ``extent_x``, ``extent_y`` (smallest and
+                                      largest) and ``mean_z``
+``/constants/<detector>/<constant>``  array, or text, in psana's names
+``/gain_configuration/<detector>``    uint8, control bits of the pixels
+====================================  ==============================================
+
+Only the two attributes and one image or scalar are required.
 """
 
 from __future__ import annotations
@@ -15,8 +45,9 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.errors import FileError, RunNotFound
-from smalldata_ana.sources.base import DetectorInfo, Indices, ScalarInfo
+from smalldata_ana.sources.base import DetectorInfo, ScalarInfo
 from smalldata_ana.sources.hdf5_geometry import AXES, EXTENT
+from smalldata_ana.sources.hdf5_parts import Hdf5Part
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -37,28 +68,28 @@ class Contents:
     Attributes
     ----------
     file : the open file
-    missing : bool, (events,) by detector, True where it has no data
-    experiment, number, timestamps, steps, detectors, scalars : as in
-        `smalldata_ana.sources.base.Run`
+    experiment, number, detectors, scalars : as in `smalldata_ana.sources.base.Run`
+    events : all events, or those that were given
     """
 
     file: h5py.File
     experiment: str
     number: int
-    timestamps: npt.NDArray[np.uint64]
-    steps: Indices
-    missing: Mapping[str, npt.NDArray[np.bool_]]
+    events: Hdf5Part
     detectors: Mapping[str, DetectorInfo]
     scalars: Mapping[str, ScalarInfo]
 
 
-def open_contents(path: Path, shown_as: Path | None = None) -> Contents:
+def open_contents(
+    path: Path, shown_as: Path | None = None, events: Hdf5Part | None = None
+) -> Contents:
     """Open a file and check it.
 
     Parameters
     ----------
     path : the file
     shown_as : its name in messages, where that is another one
+    events : those of its events that are asked for; default: all
 
     Raises
     ------
@@ -74,7 +105,7 @@ def open_contents(path: Path, shown_as: Path | None = None) -> Contents:
     except OSError as error:
         raise RunNotFound(f"{path} cannot be read as HDF5: {error}") from error
     try:
-        return _read_contents(file, shown_as or path)
+        return _read_contents(file, shown_as or path, events)
     except BaseException:
         file.close()
         raise
@@ -85,7 +116,7 @@ def is_text(dataset: h5py.Dataset) -> bool:
     return h5py.check_string_dtype(dataset.dtype) is not None
 
 
-def _read_contents(file: h5py.File, path: Path) -> Contents:
+def _read_contents(file: h5py.File, path: Path, events: Hdf5Part | None) -> Contents:
     lacking = [name for name in ("experiment", "run") if name not in file.attrs]
     if lacking:
         raise FileError(
@@ -107,12 +138,9 @@ def _read_contents(file: h5py.File, path: Path) -> Contents:
         file=file,
         experiment=str(file.attrs["experiment"]),
         number=int(file.attrs["run"]),
-        timestamps=_timestamps(file, path, length),
-        steps=_column(file, "steps", np.zeros(length, np.int64)),
-        missing={
-            name: _column(file, f"missing/{name}", np.zeros(length, bool))
-            for name in detectors
-        },
+        events=(
+            _all_events(file, path, length, detectors) if events is None else events
+        ),
         detectors=detectors,
         scalars={n: _scalar_info(n, scalars[n], path) for n in scalars},
     )
@@ -175,6 +203,23 @@ def _check_geometry(file: h5py.File, path: Path, info: DetectorInfo) -> None:
                 f"{path}: {dataset.name} has shape {dataset.shape}, a frame of "
                 f"{info.name!r} has {info.shape}"
             )
+
+
+def _all_events(
+    file: h5py.File, path: Path, length: int, detectors: Iterable[str]
+) -> Hdf5Part:
+    return Hdf5Part(
+        experiment=str(file.attrs["experiment"]),
+        number=int(file.attrs["run"]),
+        begin=0,
+        rows=np.arange(length),
+        timestamps=_timestamps(file, path, length),
+        steps=_column(file, "steps", np.zeros(length, np.int64)),
+        missing={
+            name: _column(file, f"missing/{name}", np.zeros(length, bool))
+            for name in detectors
+        },
+    )
 
 
 def _timestamps(file: h5py.File, path: Path, length: int) -> npt.NDArray[np.uint64]:

@@ -1,37 +1,8 @@
 """A run in one HDF5 file: images and scalars without psana.
 
-For people whose data do not come from LCLS-II, and for tests.  The file holds one
-row per event; `write_run` makes such a file, and any HDF5 library can.
-
-====================================  ==============================================
-attributes of the file                ``experiment`` (text), ``run`` (number)
-``/images/<detector>``                frames, (events, rows, columns) or
-                                      (events, panels, rows, columns), any number
-                                      type; attributes ``dettype`` (see
-                                      `smalldata_ana.detector.kinds`; without it the
-                                      frames are taken as they are), ``panels``
-                                      (their numbers) and ``serial``
-``/scalars/<name>``                   (events, ...), numbers or text; the name may
-                                      have slashes; attribute ``units`` (UDUNITS)
-``/timestamps``                       (events,) uint64, growing: seconds since 1990
-                                      in the high half, nanoseconds in the low half;
-                                      without it event i is at i + 1 s
-``/steps``                            (events,) number of the scan step; without it
-                                      all events are in step 0
-``/event_codes``                      (events, codes) int8: 1 present, 0 not, -1 no
-                                      timing data; without it there are none
-``/missing/<detector>``               (events,) True where it has no data
-``/geometry/<detector>/{x,y,z}``      pixel positions [um], shape of a frame;
-                                      attributes ``pixel_size`` [um], ``origin``,
-                                      ``note`` and, where there are panels that the
-                                      frames do not have, of all of them [um]
-                                      ``extent_x``, ``extent_y`` (smallest and
-                                      largest) and ``mean_z``
-``/constants/<detector>/<constant>``  array, or text, in psana's names
-``/gain_configuration/<detector>``    uint8, control bits of the pixels
-====================================  ==============================================
-
-Only the two attributes and one image or scalar are required.
+For people whose data do not come from LCLS-II, and for tests.  The layout of the file
+is described in `smalldata_ana.sources.hdf5_contents`; `write_run` makes such a file,
+and any HDF5 library can.
 """
 
 from __future__ import annotations
@@ -60,11 +31,14 @@ from smalldata_ana.sources.base import (
     DetectorInfo,
     Indices,
     PixelPositions,
+    RunPart,
     ScalarInfo,
 )
 from smalldata_ana.sources.constants import NAMES, Constant, Constants
 from smalldata_ana.sources.hdf5_contents import Contents, is_text, open_contents
 from smalldata_ana.sources.hdf5_geometry import read_positions, write_positions
+from smalldata_ana.sources.hdf5_parts import Hdf5Head, Hdf5Part
+from smalldata_ana.sources.run_parts import check_range, own_part
 
 CODES = 288
 """Number of event codes at LCLS-II: the columns of a table without timing data."""
@@ -75,7 +49,8 @@ class Hdf5Run:
 
     Parameters
     ----------
-    path : the file; the module's documentation describes its layout
+    path : the file; `smalldata_ana.sources.hdf5_contents` describes its layout
+    first : the events that the run has until it is turned to a part; default: all
 
     Raises
     ------
@@ -85,10 +60,14 @@ class Hdf5Run:
         if the file lacks a required part, or its parts do not fit each other
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], first: Hdf5Part | None = None
+    ) -> None:
         self._path = Path(path).expanduser().absolute()
         self._lock = threading.RLock()
-        self._contents: Contents | None = open_contents(self._path)
+        self._contents: Contents | None = open_contents(self._path, events=first)
+        self._is_whole = first is None
+        self._first = self._part = self._contents.events
         self.experiment = self._contents.experiment
         self.number = self._contents.number
         self.origin = str(self._path)
@@ -100,17 +79,22 @@ class Hdf5Run:
         return f"<Hdf5Run {self.experiment} run {self.number}: {self.origin}>"
 
     def __len__(self) -> int:
-        return len(self.timestamps)
+        return len(self._part)
+
+    @property
+    def begin(self) -> int:
+        """Number in the run of the first event."""
+        return self._part.begin
 
     @property
     def timestamps(self) -> npt.NDArray[np.uint64]:
         """Time of each event, growing."""
-        return self._opened().timestamps
+        return self._part.timestamps
 
     @property
     def steps(self) -> Indices:
         """Number of the scan step of each event."""
-        return self._opened().steps
+        return self._part.steps
 
     @property
     def detectors(self) -> Mapping[str, DetectorInfo]:
@@ -125,7 +109,7 @@ class Hdf5Run:
     def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
         """Tell for each event whether the detector has data."""
         self._detector(detector)
-        return ~self._opened().missing[detector]
+        return ~self._part.missing[detector]
 
     def read(self, detector: str, event: int, out: Array | None = None) -> Array | None:
         """Read one raw frame, or None where the detector has no data."""
@@ -141,29 +125,36 @@ class Hdf5Run:
         elif not out.flags.c_contiguous:
             raise ParameterError("out must be C-contiguous, not a strided view")
         with self._file() as file:
-            if self._opened().missing[detector][event]:
+            if self._part.missing[detector][event]:
                 return None
-            file[f"images/{detector}"].read_direct(out, np.s_[event])
+            row = int(self._part.rows[event])
+            file[f"images/{detector}"].read_direct(out, np.s_[row])
         return out
 
     def scalar(self, name: str, events: Indices | None = None) -> Array:
         """Read a scalar for some events (default: all)."""
-        if name not in self.scalars:
-            raise NameNotFound(unknown("scalar", name, self.scalars, self._where))
-        with self._file() as file:
-            dataset = file[f"scalars/{name}"]
-            values = dataset.asstr()[()] if is_text(dataset) else dataset[()]
-        return np.asarray(self._rows(values, events), self.scalars[name].dtype)
+        return self.scalar_columns([name], events)[name]
+
+    def scalar_columns(
+        self, names: Sequence[str], events: Indices | None = None
+    ) -> dict[str, Array]:
+        """Read scalars for some events (default: all)."""
+        columns = {}
+        for name in names:
+            if name not in self.scalars:
+                raise NameNotFound(unknown("scalar", name, self.scalars, self._where))
+            with self._file() as file:
+                values = self._rows(file[f"scalars/{name}"], events)
+            columns[name] = np.asarray(values, self.scalars[name].dtype)
+        return columns
 
     def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
         """Return the table of the event codes for some events (default: all)."""
         with self._file() as file:
-            dataset = file.get("event_codes")
-            if dataset is None:
-                table = np.broadcast_to(np.int8(-1), (len(self), CODES))
-            else:
-                table = dataset[()].astype(np.int8, copy=False)
-        return self._rows(table, events)
+            if "event_codes" in file:
+                return self._rows(file["event_codes"], events).astype(np.int8)
+        count = len(self) if events is None else len(events)
+        return np.full((count, CODES), -1, np.int8)
 
     def constants(self, detector: str) -> Constants:
         """Return the calibration constants that the file has for a detector."""
@@ -200,13 +191,35 @@ class Hdf5Run:
             dataset = file.get(f"gain_configuration/{detector}")
             return None if dataset is None else np.asarray(dataset[()], np.uint8)
 
+    def head(self) -> Hdf5Head:
+        """Return what another process needs to open this run."""
+        there = [np.flatnonzero(~gone)[:1] for gone in self._first.missing.values()]
+        numbers = np.unique(np.concatenate([np.arange(len(self._first))[:1], *there]))
+        return Hdf5Head(self._path, self._first.at(numbers))
+
+    def part(self, begin: int, end: int) -> Hdf5Part:
+        """Return the events ``[begin, end)`` of those that the run has now."""
+        check_range(self, begin, end)
+        return self._part.between(begin, end)
+
+    def turn_to(self, part: RunPart) -> None:
+        """Have the events of this part, and no others, from now on."""
+        self._part = own_part(self, part, Hdf5Part)
+
     def refresh(self) -> int:
-        """Open the file anew, and return how many events were added."""
+        """Open the file anew, and return how many events were added.
+
+        The run has all its events then, also where it was turned to a part; but one
+        that was opened by its head has the events of its part, and no more.
+        """
+        if not self._is_whole:
+            return 0
         with self._lock:
-            before = len(self)
+            before = len(self._first)
             # HDF5 shows what was added only after the file was closed altogether.
             self.close()
             self._contents = open_contents(self._path)
+            self._first = self._part = self._contents.events
             added = len(self) - before
         if added < 0:
             raise FileError(
@@ -254,13 +267,17 @@ class Hdf5Run:
                 "counted from 0"
             )
 
-    def _rows(self, values: Array, events: Indices | None) -> Array:
-        if events is None:
-            return values
-        events = np.asarray(events)
-        for event in (events.min(), events.max()) if events.size else ():
-            self._check_event(int(event))
-        return values[events]
+    def _rows(self, dataset: h5py.Dataset, events: Indices | None) -> Array:
+        """Read the rows of some events; they may be asked for in any order."""
+        rows = self._part.rows
+        if events is not None:
+            events = np.asarray(events, np.int64)
+            for event in (events.min(), events.max()) if events.size else ():
+                self._check_event(int(event))
+            rows = rows[events]
+        begin, end = (int(rows.min()), int(rows.max()) + 1) if rows.size else (0, 0)
+        source = dataset.asstr() if is_text(dataset) else dataset
+        return np.asarray(source[begin:end])[rows - begin]
 
 
 def _value(dataset: h5py.Dataset) -> npt.NDArray[Any] | str:

@@ -30,9 +30,9 @@ from smalldata_ana.sources.datagrams import (
     service_and_size,
     unfinished,
 )
+from smalldata_ana.sources.event_table import StreamEvents, Timestamps
 
 Decode = Callable[[bytes], Any]
-Timestamps = npt.NDArray[np.uint64]
 
 _BLOCK = 32 << 20
 _SERVICE_BYTE = 11
@@ -46,14 +46,6 @@ class Transition(NamedTuple):
     service: Service
     stream: int
     data: bytes
-
-
-class Place(NamedTuple):
-    """Where a datagram is: which file of the stream, and where in it [bytes]."""
-
-    chunk: int
-    offset: int
-    size: int
 
 
 @dataclass
@@ -92,8 +84,7 @@ class StreamIndex:
     Attributes
     ----------
     files : the data files, by chunk, as they are called when they are finished
-    timestamps : uint64, growing, of all events that are known of
-    whole : bool, True for those that are wholly on disk
+    events : all events that are known of, and where they are
     transitions : all others, in the order of the file
     ended : True when the end of the run has been seen
     """
@@ -106,8 +97,6 @@ class StreamIndex:
         self.offset_file = offsets
         self.transitions: list[Transition] = []
         self.ended = False
-        self.timestamps: Timestamps = np.zeros(0, np.uint64)
-        self.whole: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self._decode = decode
         self._columns = _Columns()
         self._position = 0
@@ -116,6 +105,7 @@ class StreamIndex:
         self._cut_event: tuple[int, int] | None = None
         self._cut_offsets = False
         self._damage: tuple[Path, int] | None = None
+        self.events = self._settled()
 
     def scan(self) -> None:
         """Read on from where the last scan ended."""
@@ -124,40 +114,31 @@ class StreamIndex:
             self._scan_offsets(self.offset_file)
         else:
             self._scan_data()
-        self._settle()
-
-    def place(self, timestamp: int) -> Place | None:
-        """Return where the event of that time is, or None if it has no part here."""
-        row = int(np.searchsorted(self.timestamps, np.uint64(timestamp)))
-        if row == len(self.timestamps) or self.timestamps[row] != timestamp:
-            return None
-        if not self.whole[row]:
-            return None
-        return Place(
-            int(self._chunks[row]), int(self._offsets[row]), int(self._sizes[row])
-        )
+        self.events = self._settled()
 
     @property
     def on_disk_until(self) -> int:
         """Time until which all of the stream that there will be is on disk."""
-        if not self.whole.all():
-            return int(self.timestamps[np.argmin(self.whole)]) - 1
+        timestamps, whole = self.events.timestamps, self.events.whole
+        if not whole.all():
+            return int(timestamps[np.argmin(whole)]) - 1
         last = self.transitions[-1].timestamp if self.transitions else 0
-        return max(last, int(self.timestamps[-1]) if len(self.timestamps) else 0)
+        return max(last, int(timestamps[-1]) if len(timestamps) else 0)
 
     @property
     def finished(self) -> bool:
         """True when nothing is added any more."""
         writing = any(unfinished(path).exists() for path in self.files)
-        return self.ended and (bool(self.whole.all()) or not writing)
+        return self.ended and (bool(self.events.whole.all()) or not writing)
 
     def problems(self) -> list[str]:
         """Say what of the stream is missing on disk, a sentence each."""
         found = []
         stream = f"stream {self.number}"
+        whole, chunks = self.events.whole, self.events.chunks
         for chunk, path in enumerate(self.files):
-            lost = int(np.count_nonzero(~self.whole & (self._chunks == chunk)))
-            events = f"{lost} of {len(self.whole)} events of {stream}"
+            lost = int(np.count_nonzero(~whole & (chunks == chunk)))
+            events = f"{lost} of {len(whole)} events of {stream}"
             if not on_disk(path).exists():
                 part = events if lost else f"a part of {stream}"
                 found.append(f"{path.name} is missing, and with it {part}")
@@ -289,7 +270,7 @@ class StreamIndex:
 
     # -- both --------------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def _settled(self) -> StreamEvents:
         """Join what was read, and see what of it is on disk."""
         columns = self._columns
         timestamps = _joined(columns.timestamps, np.uint64)
@@ -306,9 +287,14 @@ class StreamIndex:
             offsets, sizes = np.append(offsets, 0), np.append(sizes, np.uint32(0))
             chunks, whole = np.append(chunks, np.int16(chunk)), np.append(whole, False)
         order = np.argsort(timestamps, kind="stable")
-        self.timestamps, self.whole = timestamps[order], whole[order]
-        self._offsets, self._sizes = offsets[order], sizes[order]
-        self._chunks = chunks[order]
+        return StreamEvents(
+            files=tuple(self.files),
+            timestamps=timestamps[order],
+            whole=whole[order],
+            chunks=chunks[order],
+            offsets=offsets[order],
+            sizes=sizes[order],
+        )
 
 
 def _size(path: Path) -> int:

@@ -16,6 +16,9 @@ _NAME = re.compile(
 )
 
 
+_FIRST_RECORDER = 80
+
+
 @dataclass(frozen=True)
 class StreamFiles:
     """The files of one stream.
@@ -31,6 +34,12 @@ class StreamFiles:
     data: Path
     offsets: Path | None
     growing: bool = False
+
+    @property
+    def of_recorder(self) -> bool:
+        """True if a recorder writes them: a stream of number 80 or above."""
+        match = _NAME.match(self.data.name)
+        return match is not None and int(match["stream"]) >= _FIRST_RECORDER
 
 
 def _stream(given: Path) -> StreamFiles:

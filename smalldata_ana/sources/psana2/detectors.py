@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -214,7 +214,9 @@ def _field_method(interface: Interface, name: str) -> Callable[[Any], Any]:
 
 
 def control_bits(
-    interface: Interface, configurations: Sequence[Any], updates: Sequence[Any]
+    interface: Interface,
+    configurations: Sequence[Any],
+    changed: Callable[[int], Mapping[str, Any]],
 ) -> npt.NDArray[np.uint8] | None:
     """Return the gain control bits of each pixel, or None if there are none.
 
@@ -222,16 +224,17 @@ def control_bits(
     ----------
     interface : the detector
     configurations : the configuration of each stream
-    updates : what the steps until then changed of it, in the order of time
+    changed : gives what the steps until then changed of a segment's
     """
     if not hasattr(interface.reader, "_cbits_config_segment"):
         return None
     panels = []
     for segment in interface.segments:
         values: dict[str, Any] = {}
-        for source in (*configurations, *updates):
+        for source in configurations:
             part = getattr(source, interface.detector, {}).get(segment)
             if part is not None and hasattr(part, "config"):
                 values |= vars(part.config)
+        values |= changed(segment)
         panels.append(interface.reader._cbits_config_segment(SimpleNamespace(**values)))
     return np.stack(panels).astype(np.uint8)

@@ -9,9 +9,8 @@ geometry.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -19,23 +18,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.errors import (
-    DetectorNotFound,
-    NameNotFound,
-    RunNotFound,
-    listing,
-    unknown,
-)
+from smalldata_ana.errors import DetectorNotFound, NameNotFound, unknown
 from smalldata_ana.sources.base import (
     Array,
     DetectorInfo,
     Indices,
     PixelPositions,
+    RunPart,
     ScalarInfo,
 )
 from smalldata_ana.sources.constants import Constants
-from smalldata_ana.sources.datagrams import Service
-from smalldata_ana.sources.event_index import EventIndex
+from smalldata_ana.sources.event_table import EventTable
 from smalldata_ana.sources.psana2.detectors import (
     Interface,
     control_bits,
@@ -43,104 +36,101 @@ from smalldata_ana.sources.psana2.detectors import (
     scalar_methods,
 )
 from smalldata_ana.sources.psana2.geometry import pixel_positions
-from smalldata_ana.sources.psana2.mended import psana
-from smalldata_ana.sources.psana2.reading import DatagramReader, configuration
-from smalldata_ana.sources.psana2.slow_values import SlowValues
+from smalldata_ana.sources.psana2.parts import Psana2Head, Psana2Part, RunSource
+from smalldata_ana.sources.psana2.reading import DatagramReader
 from smalldata_ana.sources.psana2.values import owned, scalar_info, table
-from smalldata_ana.sources.stream_index import StreamIndex
-from smalldata_ana.sources.xtc_files import StreamFiles, run_of
-
-logger = logging.getLogger(__name__)
+from smalldata_ana.sources.run_parts import check_range, own_part
 
 CODES = 288
 """How many event codes there are in LCLS-II's timing data."""
 
-ConstantsFor = Callable[[str, int, str, str], Constants]
-"""(detector, run, serial number, psana's long name) -> what is valid."""
-
 _NO_FILE = -1
+_BLOCK = 4096
 _FRAME_RANK = 2
 
 
 class Psana2Run:
-    """A `smalldata_ana.sources.base.Run` of LCLS-II files.
+    """A `smalldata_ana.sources.base.Run` of LCLS-II files, turned to some events.
 
     Parameters
     ----------
-    streams : the files of the run
-    constants_for : finds the constants of a detector
-    live : True if the run may still grow
-
-    Raises
-    ------
-    RunNotFound
-        if a file is not an xtc2 file, or the streams are not of one run
+    source : which run it is
+    configurations : the configuration of each stream
+    first : the events that it has until it is turned to a part; what there is in the
+        run is found in them
     """
 
     def __init__(
-        self,
-        streams: Sequence[StreamFiles],
-        constants_for: ConstantsFor,
-        *,
-        live: bool = False,
+        self, source: RunSource, configurations: Sequence[Any], first: Psana2Part
     ) -> None:
-        psana()
-        self._constants_for = constants_for
+        self._source = source
+        self._configurations = configurations
         self._constants: dict[str, Constants] = {}
-        self._configurations = [configuration(s.offsets or s.data) for s in streams]
-        self.index = EventIndex(
-            [
-                StreamIndex(k, s.data, s.offsets, self._decoder(k))
-                for k, s in enumerate(streams)
-            ],
-            growing=live or any(s.growing for s in streams),
-        )
-        self.experiment, self.number, begin = self._identity()
-        self._warn_of_other_names()
-        self.origin = ", ".join(sorted({str(s.data.parent) for s in streams}))
+        self.experiment, self.number = source.experiment, source.number
+        self.origin = source.origin
         self._lock = threading.RLock()
         self._reader = DatagramReader(
-            self.index.streams,
-            self._configurations,
-            (self.experiment, self.number, begin),
+            configurations, (source.experiment, source.number, source.begun)
         )
-        self._slow = SlowValues(self.index, self._decoder)
+        self._begin_with(first)
 
     # -- the events ----------------------------------------------------------------
 
     @property
+    def begin(self) -> int:
+        """Number in the run of the first event."""
+        return self._part.begin
+
+    @property
     def timestamps(self) -> npt.NDArray[np.uint64]:
         """One per event, growing."""
-        return self.index.timestamps
+        return self._part.events.timestamps
 
     @property
     def steps(self) -> Indices:
         """Number of the scan step of each event."""
-        return self.index.steps
+        return self._part.events.steps
 
     def __len__(self) -> int:
         """Return the number of events."""
-        return len(self.index.timestamps)
+        return len(self._part)
+
+    def head(self) -> Psana2Head:
+        """Return what another process needs to open this run."""
+        found = {self._first_number(interface) for interface in self._interfaces}
+        if len(self._first):
+            # the values at the begin of the run are those of its first event
+            found.add(0)
+        numbers = sorted(number for number in found if number is not None)
+        return Psana2Head(self._source, self._first.at(np.array(numbers, np.int64)))
+
+    def part(self, begin: int, end: int) -> Psana2Part:
+        """Return the events ``[begin, end)`` of those that the run has now."""
+        check_range(self, begin, end)
+        return self._part.between(begin, end)
+
+    def turn_to(self, part: RunPart) -> None:
+        """Have the events of this part; see `Run.turn_to`.
+
+        What could not be read of the events before is no longer among the problems.
+        """
+        own = own_part(self, part, Psana2Part)
+        self._reader.forget_problems()
+        self._part = own
 
     def refresh(self) -> int:
-        """Look for events that were added since; return how many there are new."""
-        with self._lock:
-            new = self.index.refresh()
-            if new:
-                self._slow = SlowValues(self.index, self._decoder)
-                for name in ("detectors", "_methods", "scalars"):
-                    self.__dict__.pop(name, None)
-        return new
+        """Return 0: no events are added to a part."""
+        return 0
 
     @property
     def growing(self) -> bool:
-        """True while the run is being taken."""
-        return self.index.growing
+        """False: no events are added to a part."""
+        return False
 
     @property
     def problems(self) -> Sequence[str]:
-        """What is wrong with the data, a sentence each."""
-        return [*self.index.problems(), *self._reader.problems()]
+        """What was wrong with the data of the part, a sentence each."""
+        return self._reader.problems()
 
     def close(self) -> None:
         """Release the files."""
@@ -162,7 +152,7 @@ class Psana2Run:
     def scalars(self) -> Mapping[str, ScalarInfo]:
         """Everything else by name."""
         found = {name: info for name, (_, _, info) in self._methods.items()}
-        return MappingProxyType(found | self._slow.infos())
+        return MappingProxyType(found | self._first.slow.infos())
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -179,7 +169,7 @@ class Psana2Run:
 
     def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
         """Tell for each event whether the detector's streams have a part of it."""
-        return self.index.contributed(self._area(detector).streams)
+        return self._part.events.contributed(self._area(detector).streams)
 
     # -- reading -----------------------------------------------------------------
 
@@ -200,18 +190,31 @@ class Psana2Run:
 
     def scalar(self, name: str, events: Indices | None = None) -> Array:
         """Read a scalar for some events; see `Run.scalar`."""
-        numbers = np.arange(len(self)) if events is None else np.asarray(events)
-        if name not in self.scalars:
-            raise NameNotFound(unknown("scalar", name, self.scalars, self._where))
-        info = self.scalars[name]
-        if name not in self._methods:
-            return self._slow.values(name, self.timestamps[numbers])
-        interface, method, _ = self._methods[name]
-        values = [
-            owned(interface.value(method, self._event(int(k), interface.streams)))
-            for k in numbers
-        ]
-        return table(values, info)
+        return self.scalar_columns([name], events)[name]
+
+    def scalar_columns(
+        self, names: Sequence[str], events: Indices | None = None
+    ) -> dict[str, Array]:
+        """Read scalars for some events, each event once; see `Run.scalar_columns`."""
+        part = self._part
+        numbers = np.arange(len(part)) if events is None else np.asarray(events)
+        for name in names:
+            if name not in self.scalars:
+                raise NameNotFound(unknown("scalar", name, self.scalars, self._where))
+        slow = [name for name in names if name not in self._methods]
+        columns = {
+            name: part.slow.values(name, part.events.timestamps[numbers])
+            for name in slow
+        }
+        asked = {name: self._methods[name] for name in names if name not in slow}
+        values: dict[str, list[Any]] = {name: [] for name in asked}
+        streams = {k for interface, _, _ in asked.values() for k in interface.streams}
+        for number in numbers if asked else ():
+            event = self._event(int(number), sorted(streams))
+            for name, (interface, method, _) in asked.items():
+                values[name].append(owned(interface.value(method, event)))
+        columns |= {name: table(values[name], asked[name][2]) for name in asked}
+        return {name: columns[name] for name in names}
 
     def event_codes(self, events: Indices | None = None) -> npt.NDArray[np.int8]:
         """Return a table of the event codes; see `Run.event_codes`."""
@@ -234,7 +237,7 @@ class Psana2Run:
             known = self._constants.get(detector)
             if known is None:
                 name = f"{interface.dettype}_{interface.serial}"
-                known = self._constants_for(
+                known = self._source.constants_for(
                     detector, self.number, interface.serial, name
                 )
             # what is missing may come while the run is open, so it is asked for again
@@ -258,14 +261,15 @@ class Psana2Run:
     ) -> npt.NDArray[np.uint8] | None:
         """Return the control bits of each pixel at an event, or None."""
         interface = self._area(detector)
-        now = int(self.timestamps[event]) if len(self) else 0
-        steps = [
-            t
-            for t in self.index.transitions(Service.BEGIN_STEP)
-            if t.timestamp <= now and t.stream in interface.streams
-        ]
-        updates = [self._decoder(t.stream)(t.data) for t in steps]
-        return control_bits(interface, self._configurations, updates)
+        part = self._part
+
+        def changed(segment: int) -> Mapping[str, Any]:
+            if not len(part):
+                return {}
+            now = part.events.timestamps[event]
+            return part.changes.at(detector, segment, now)
+
+        return control_bits(interface, self._configurations, changed)
 
     # -- inside ------------------------------------------------------------------
 
@@ -273,41 +277,12 @@ class Psana2Run:
     def _where(self) -> str:
         return f"{self.experiment} run {self.number}"
 
-    def _decoder(self, stream: int) -> Callable[[bytes], Any]:
-        from psana.dgram import Dgram
-
-        configuration = self._configurations[stream]
-        return lambda data: Dgram(config=configuration, view=memoryview(data), offset=0)
-
-    def _warn_of_other_names(self) -> None:
-        names = {run_of(stream.files[0]) for stream in self.index.streams}
-        for name in names - {None, (self.experiment, self.number)}:
-            logger.warning(
-                "the files are called %s run %d, but their data are of %s",
-                *name or (),
-                self._where,
-            )
-
-    def _identity(self) -> tuple[str, int, int]:
-        """Return experiment, number and begin, by the data or else the files' names."""
-        found: set[tuple[str, int]] = set()
-        begin = 0
-        for transition in self.index.transitions(Service.BEGIN_RUN):
-            datagram = self._decoder(transition.stream)(transition.data)
-            begin = transition.timestamp
-            for segment in getattr(datagram, "runinfo", {}).values():
-                info = segment.runinfo
-                found.add((str(info.expt), int(info.runnum)))
-        files = [stream.files[0] for stream in self.index.streams]
-        found = found or {name for name in map(run_of, files) if name}
-        if not found:
-            raise RunNotFound(f"{files[0]} does not tell which run it is of")
-        if len(found) > 1:
-            runs = listing(
-                f"{experiment} run {run}" for experiment, run in sorted(found)
-            )
-            raise RunNotFound(f"the files are not of one run, but of {runs}")
-        return *found.pop(), begin
+    def _begin_with(self, first: Psana2Part) -> None:
+        """Have these events, and find anew what there is in them."""
+        self._first = self._part = first
+        self._first_numbers: dict[tuple[str, str], int | None] = {}
+        for name in ("detectors", "_methods", "scalars"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def _interfaces(self) -> list[Interface]:
@@ -315,7 +290,7 @@ class Psana2Run:
 
         descriptors = [_NO_FILE] * len(self._configurations)
         manager = DgramManager(
-            [str(s.files[0]) for s in self.index.streams],
+            [str(stream.files[0]) for stream in self._first.events.streams],
             configs=self._configurations,
             fds=descriptors,
         )
@@ -373,15 +348,40 @@ class Psana2Run:
 
     def _first_event(self, interface: Interface) -> Any:
         """Return the first event in which all segments are there, or None."""
-        for number in np.flatnonzero(self.index.contributed(interface.streams)):
-            event = self._event(int(number), interface.streams)
-            if interface.parts(event) is not None:
-                return event
-        return None
+        number = self._first_number(interface)
+        if number is None:
+            return None
+        return self._read(self._first, number, interface.streams)
+
+    def _first_number(self, interface: Interface) -> int | None:
+        """Return its number among the events in which the run looks what there is."""
+        key = (interface.detector, interface.algorithm)
+        if key not in self._first_numbers:
+            complete = (
+                number
+                for number in _with_parts(self._first.events, interface.streams)
+                if interface.parts(self._read(self._first, number, interface.streams))
+            )
+            self._first_numbers[key] = next(complete, None)
+        return self._first_numbers[key]
 
     def _event(self, number: int, streams: Sequence[int]) -> Any:
-        """Read the parts of an event that these streams have."""
-        return self._reader.event(int(self.timestamps[number]), streams)
+        return self._read(self._part, number, streams)
+
+    def _read(self, part: Psana2Part, number: int, streams: Sequence[int]) -> Any:
+        """Read what these streams have of an event."""
+        timestamp = int(part.events.timestamps[number])
+        return self._reader.event(part.events, timestamp, streams)
+
+
+def _with_parts(events: EventTable, streams: Sequence[int]) -> Iterator[int]:
+    """Yield the events that all of these streams have a part of.
+
+    They are looked for block by block: mostly the first is wanted, and a run is long.
+    """
+    for begin in range(0, len(events), _BLOCK):
+        block = events.between(begin, min(begin + _BLOCK, len(events)))
+        yield from (begin + np.flatnonzero(block.contributed(streams))).tolist()
 
 
 def _panels(shape: tuple[int, ...], interface: Interface) -> tuple[int, ...]:

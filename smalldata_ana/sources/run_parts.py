@@ -1,0 +1,50 @@
+"""Checks of the parts that a run is cut into; see `smalldata_ana.sources.base.Run`."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from smalldata_ana.errors import ParameterError
+from smalldata_ana.sources.base import RunPart
+
+PartT = TypeVar("PartT", bound=RunPart)
+
+
+class _Known(Protocol):
+    experiment: str
+    number: int
+
+    def __len__(self) -> int: ...
+
+
+def check_range(run: _Known, begin: int, end: int) -> None:
+    """Check that a run has the events ``[begin, end)``.
+
+    Raises
+    ------
+    ParameterError
+        if it does not
+    """
+    if not 0 <= begin <= end <= len(run):
+        raise ParameterError(
+            f"{run.experiment} run {run.number} has no part [{begin}, {end}); it has "
+            f"{len(run)} events, counted from 0"
+        )
+
+
+def own_part(run: _Known, part: RunPart, kind: type[PartT]) -> PartT:
+    """Return a part, if it is one of this run.
+
+    Raises
+    ------
+    ParameterError
+        if it is of another run, or was made by another kind of source
+    """
+    same = (part.experiment, part.number) == (run.experiment, run.number)
+    if not same or not isinstance(part, kind):
+        raise ParameterError(
+            f"a {type(part).__name__} of {part.experiment} run {part.number} is not a "
+            f"part of {run.experiment} run {run.number}, whose parts are "
+            f"{kind.__name__}"
+        )
+    return part
