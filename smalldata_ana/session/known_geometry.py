@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from smalldata_ana.ana_funcs.followed_values import followed
+from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.resolved import applying
 
@@ -20,16 +22,28 @@ def known_geometry(session: Any, detector: str) -> dict[str, Any]:
 
     Returns
     -------
-    The values by name; empty if there are none.
+    The values by name, as they are written; empty if there are none.
     """
-    mine = [e for e in session.pending if (e.detector, e.kind) == (detector, KIND)]
-    if mine:
-        return dict(mine[-1].values)
+    entries = [*_written(session), *session.pending]
+    found = [e for e in entries if (e.detector, e.kind) == (detector, KIND)]
+    return dict(found[-1].values) if found else {}
+
+
+def geometry_in_numbers(session: Any, detector: str) -> dict[str, Any]:
+    """Return `known_geometry` with what follows process variables as it is in the run.
+
+    Raises
+    ------
+    ParameterError
+        if a process variable is not in the run
+    """
+    return followed(known_geometry(session, detector), session.run)
+
+
+def _written(session: Any) -> list[Entry]:
+    """Return what the parameter file says for the session's run."""
     places = session.places
     if not places.params.exists():
-        return {}
+        return []
     entries = ParameterFile.load(places.params, places.experiment).entries
-    for entry in applying(entries, session.run.number):
-        if (entry.detector, entry.kind) == (detector, KIND):
-            return dict(entry.values)
-    return {}
+    return applying(entries, session.run.number)

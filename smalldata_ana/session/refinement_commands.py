@@ -119,6 +119,7 @@ class RefinementCommands(SessionState):
         poni: str | os.PathLike[str] | None,
     ) -> BeamGeometry:
         """Return where to begin: what is given, a file, what is known, the rings."""
+        from smalldata_ana.ana_funcs.followed_values import followed
         from smalldata_ana.detector.beam_geometry import BeamGeometry
         from smalldata_ana.session.known_geometry import known_geometry
 
@@ -126,7 +127,7 @@ class RefinementCommands(SessionState):
         if poni is not None:
             values |= _of_file(poni, average)
         values |= {key: value for key, value in given.items() if value is not None}
-        values = {k: v for k, v in values.items() if not isinstance(v, dict)}
+        values = followed(values, self.run)
         missing = [text for key, text in _WORDS.items() if values.get(key) is None]
         if missing:
             raise UsageError(f"refineGeometry needs {' and '.join(missing)}")

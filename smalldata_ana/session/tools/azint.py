@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
-from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.session.known_geometry import known_geometry
+from smalldata_ana.session.known_geometry import geometry_in_numbers
 from smalldata_ana.session.tools.base import Tool
 
 KIND = "azav"
@@ -73,8 +72,7 @@ class AzIntTool(Tool[azimuthalBinning]):
     def given(self) -> dict[str, Any]:
         """Return the parameters that are not as usual, nor as the known geometry."""
         func = self._function
-        known = known_geometry(self.session, self.detector)
-        geometry = followed(known, self.session.run)
+        geometry = geometry_in_numbers(self.session, self.detector)
         traits = type(func).class_traits()
         usual = {key: traits[key].default() for key in func.file_keys()} | geometry
         values = {key: getattr(func, key) for key in func.file_keys() if key != "name"}

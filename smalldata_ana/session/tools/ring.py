@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.ana_funcs.beam_parameters import BeamParameters, completed
-from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.azimuth_center import (
     PHI_BINS,
@@ -33,7 +32,11 @@ from smalldata_ana.errors import BeamCenterError, ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.session.known_geometry import KIND, known_geometry
+from smalldata_ana.session.known_geometry import (
+    KIND,
+    geometry_in_numbers,
+    known_geometry,
+)
 from smalldata_ana.session.tools.base import Tool
 from smalldata_ana.session.tools.ring_fit import RingFit, as_lists
 
@@ -228,7 +231,7 @@ class RingTool(Tool[RingFit]):
         GeometryError
             if the places of the pixels are not known
         """
-        known = followed(known_geometry(self.session, self.detector), self.session.run)
+        known = geometry_in_numbers(self.session, self.detector)
         if center is None:
             center = known.get("center") if self.value is None else self.value.center_um
         if center is None:
