@@ -10,18 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import smalldata_ana.event_data.parameters  # noqa: F401 (registers its table)
 from smalldata_ana.ana_funcs import DetObjectFunc
 from smalldata_ana.ana_funcs.beam_parameters import completed
 from smalldata_ana.ana_funcs.followed_values import followed
+from smalldata_ana.detector.defined import defined_detectors
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.entry_fitness import doubts
 from smalldata_ana.detector.mask_entries import MaskParameters
 from smalldata_ana.detector.protocol import stored_names
 from smalldata_ana.detector.sum_entries import SumsParameters
-from smalldata_ana.errors import ParameterError, SmallDataError
+from smalldata_ana.detector.user_data import checkDet
+from smalldata_ana.errors import ParameterError, SmallDataError, UserCodeError
+from smalldata_ana.own_functions import load_functions, own_traceback
 from smalldata_ana.parameters.checking import together_problems
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.model import Parameters
+from smalldata_ana.parameters.record import is_used
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.events import Event
@@ -41,37 +46,56 @@ def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
     Parameters
     ----------
     run : the run
-    resolved : what the parameter file says for it
+    resolved : what the parameters say for it
 
     Raises
     ------
     ParameterError
         if the parameters do not fit the run: all problems at once, one a line
+    UserCodeError
+        if a file of the user's own fails
     """
     problems: list[str] = []
-    detectors = []
-    for name, entries in resolved.detectors.items():
-        if not _is_used(entries):
-            continue
-        wrong = list(together_problems(entries))
-        problems += map(str, wrong)
-        # The others are tried all the same, so that all problems are told at once.
-        others = [e for e in entries if all(p.entry is not e for p in wrong)]
-        detector = _detector(run, name, others, resolved.path.parent, problems)
-        if detector is not None:
-            detectors.append(detector)
+    detectors = _detectors(run, resolved, problems)
     if problems:
         raise ParameterError("\n".join(f"{resolved.path}: {p}" for p in problems))
-    if not detectors:
-        raise ParameterError(
-            f"{resolved.path}: nothing is to be done for run {run.number}; add entries "
-            f'whose range holds it, for instance runs = "{run.number}-"'
+    return detectors
+
+
+def _detectors(run: Run, resolved: Resolved, problems: list[str]) -> list[DetObject]:
+    """Return the detectors; tell what is wrong, also that there are none."""
+    if resolved.functions is not None:
+        load_functions(resolved.functions.path, resolved.functions.sha256)
+    code = resolved.define_dets
+    detectors = [] if code is None else defined_detectors(code, run)
+    defined = {detector.name for detector in detectors}
+    used = {n: e for n, e in resolved.detectors.items() if is_used(e)}
+    for name, entries in used.items():
+        left_out = name in defined or (resolved.may_lack and not checkDet(run, name))
+        if not left_out:
+            detectors += _checked_detector(run, name, entries, resolved, problems)
+    if not detectors and not problems:
+        problems.append(
+            f"nothing is to be done for run {run.number}; add entries whose range "
+            f'holds it, for instance runs = "{run.number}-"'
         )
     return detectors
 
 
-def _is_used(entries: Sequence[Entry]) -> bool:
-    return all(e.values["use"] for e in entries if e.kind == "use")
+def _checked_detector(
+    run: Run,
+    name: str,
+    entries: Sequence[Entry],
+    resolved: Resolved,
+    problems: list[str],
+) -> list[DetObject]:
+    """Return a detector, if it can be made."""
+    wrong = list(together_problems(entries))
+    problems += map(str, wrong)
+    # The others are tried all the same, so that all problems are told at once.
+    others = [e for e in entries if all(p.entry is not e for p in wrong)]
+    detector = _detector(run, name, others, resolved.path.parent, problems)
+    return [] if detector is None else [detector]
 
 
 def _detector(
@@ -87,7 +111,10 @@ def _detector(
     complete = _with_beam(run, entries, problems)
     for doubt in doubts(run, detector.calibration.constants, complete):
         logger.warning("%s", doubt)
-    made = [(entry, entry.make()) for entry in complete]
+    made = []
+    for entry in complete:
+        with _problems_of(entry, problems):
+            made.append((entry, entry.make()))
     _apply_masks(detector, made, folder, problems)
     for entry, parameters in made:
         if isinstance(parameters, SumsParameters):
@@ -117,6 +144,12 @@ def _problems_of(entry: Entry, problems: list[str]) -> Iterator[None]:
         yield
     except SmallDataError as error:
         problems.append(f"{_place(entry)}: {error}")
+    except Exception as error:
+        if not entry.is_own:
+            raise
+        raise UserCodeError(
+            f"{_place(entry)} failed\n{own_traceback(error, entry.model)}"
+        ) from error
 
 
 def _with_beam(run: Run, entries: Sequence[Entry], problems: list[str]) -> list[Entry]:
@@ -165,7 +198,7 @@ def _chained(made: Made, problems: list[str]) -> list[tuple[Entry, DetObjectFunc
         if isinstance(func, DetObjectFunc)
     }
     for entry, func in functions.values():
-        if entry.of is not None:
+        if entry.of in functions:
             with _problems_of(entry, problems):
                 functions[entry.of][1].addFunc(func)
     return [(entry, func) for entry, func in functions.values() if entry.of is None]

@@ -11,16 +11,19 @@ import pytest
 
 from smalldata_ana.errors import ExperimentNotFound, ParameterError
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
-from smalldata_ana.sources.light_status import (
+from smalldata_ana.sources.light_rules import (
     GENERIC,
+    SOFT_XRAYS,
+    Codes,
     LightRule,
-    light_status,
     parse_rule,
+    parse_rules,
     rule_for,
-    selections,
+    rule_of,
 )
+from smalldata_ana.sources.light_status import light_of, light_status, selections
 
-XPP = LightRule(xray_request=(137,), xray_drop=(162,), laser_drop=(91,))
+XPP = LightRule(Codes(request=(137,), drop=(162,)), Codes(drop=(91,)))
 
 
 def code_table(events: Sequence[Sequence[int] | None]) -> np.ndarray:
@@ -46,7 +49,7 @@ def test_request_drop_and_unknown() -> None:
 
 def test_every_combination_follows_the_rule() -> None:
     """The rule in words, written as plain Python, over all subsets of five codes."""
-    rule = LightRule(xray_request=(1, 2), xray_drop=(3, 4))
+    rule = LightRule(Codes(request=(1, 2), drop=(3, 4)))
     subsets = [
         codes for n in range(6) for codes in itertools.combinations(range(1, 6), n)
     ]
@@ -64,7 +67,7 @@ def test_no_codes_listed_means_on() -> None:
 
 def test_codes_beyond_the_table_are_absent() -> None:
     table = np.array([[0, 1], [-1, -1]], np.int8)
-    rule = LightRule(xray_request=(137,), laser_drop=(300,))
+    rule = LightRule(Codes(request=(137,)), Codes(drop=(300,)))
     status = light_status(table, rule)
     assert status.xray.tolist() == [0, -1]
     assert status.laser.tolist() == [1, -1]
@@ -85,7 +88,7 @@ def test_table_without_columns_tells_nothing() -> None:
         ("mfxl1001021", "LCLS-II", [[-137], [-203]]),
         ("cxil1001021", "LCLS-I", [[-137], [184]]),
         ("mecl1001021", "LCLS-II", [[-137], [-182]]),
-        ("rixl1001021", "LCLS-II", [[], [273]]),
+        ("tmol1001021", "LCLS-II", [[162], [91]]),
         ("ueddaq02", "LCLS-II", [[162], [91]]),
     ],
 )
@@ -108,7 +111,7 @@ def test_no_experiment() -> None:
 def test_parse_rule() -> None:
     assert parse_rule([[162, -137], [91]]) == XPP
     assert parse_rule([[162], [91]]) == GENERIC
-    assert parse_rule([[], (-90,)]) == LightRule(laser_request=(90,))
+    assert parse_rule([[], (-90,)]) == LightRule(laser=Codes(request=(90,)))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_parse_rule() -> None:
         [[1.5], [91]],
         [["162"], [91]],
         "162,91",
-        {"xray": [162], "laser": [91]},
+        [[162], 91],
         162,
         None,
     ],
@@ -172,3 +175,67 @@ def test_selections_are_read_when_asked_for_and_follow_the_run(tmp_path: Path) -
 @pytest.mark.parametrize("events", [[None, None], []])
 def test_no_selections_without_timing_data(tmp_path: Path, events: list[None]) -> None:
     assert dict(selections(Hdf5Run(run_with(tmp_path / "run.h5", events)))) == {}
+
+
+def test_rix_asks_for_soft_xrays(tmp_path: Path) -> None:
+    rule = rule_for("rixl1001021", 12)
+    assert rule.destination == SOFT_XRAYS
+    codes = code_table([(), (273,), (), None, ()])
+    sent = np.array([4, 4, 3, np.nan, np.nan])
+    status = light_status(codes, rule, sent)
+    assert status.xray.tolist() == [1, 1, 0, -1, -1]
+    assert status.laser.tolist() == [1, 0, 1, -1, 1]
+    assert light_status(codes, rule).xray.tolist() == [-1] * 5
+
+
+def test_light_of_a_run_with_a_destination(tmp_path: Path) -> None:
+    path = write_run(
+        tmp_path / "run.h5",
+        experiment="rixl1001021",
+        run=1,
+        images={"camera": np.zeros((3, 2, 3), np.uint16)},
+        event_codes=code_table([(), (273,), ()]),
+        scalars={"timing/destination": np.array([3, 4, 4])},
+    )
+    run = Hdf5Run(path)
+    assert light_of(run).xray.tolist() == [0, 1, 1]
+    assert light_of(run, np.array([1])).laser.tolist() == [0]
+    assert np.flatnonzero(selections(run)["on"]).tolist() == [2]
+
+
+def test_further_states() -> None:
+    given = {"xray": [162], "laser": [91], "states": {"probe": [-90, 162]}}
+    status = light_status(code_table(EVENTS), parse_rule(given))
+    assert status.states["probe"].tolist() == [1, 0, 0, 1, -1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"states": {"laser": [92]}}, "further lights"),
+        ({"states": {"a/b": [92]}}, "further lights"),
+        ({"states": {"probe": 92}}, "light status codes"),
+        ({"destination": "SC_SXR"}, "destination .* whole number"),
+        ({"lasers": [91]}, "Did you mean 'laser'"),
+        ({"laser": 91}, "light status codes"),
+    ],
+)
+def test_tables_that_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        parse_rule({"xray": [162], "laser": [91], **change})
+
+
+def test_rules_by_runs() -> None:
+    rules = parse_rules(
+        [
+            {"runs": "5-", "xray": [162], "laser": [91]},
+            {"runs": "10-12", "xray": [162], "laser": [92]},
+            {"runs": 10, "xray": [162], "laser": [93]},
+        ]
+    )
+    drops = {
+        run: rule.laser.drop
+        for run in (4, 5, 10, 11, 13)
+        if (rule := rule_of(rules, run))
+    }
+    assert drops == {5: (91,), 10: (93,), 11: (92,), 13: (91,)}

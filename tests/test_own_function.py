@@ -65,7 +65,7 @@ def test_what_a_function_needs_is_asked_for_at_its_set_up(names):
     raw.getData(Event(run, 1))
     raw.processFuncs()
     assert names["getUserData"](raw)["BrightPixels_max"] == raw.evt.dat.max()
-    assert det.describe()["where_row"].unit == "pixel"
+    assert det.fields["where_row"].unit == "pixel"
 
 
 def test_the_list_of_functions_is_complete():

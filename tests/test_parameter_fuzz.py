@@ -11,7 +11,8 @@ from smalldata_ana.commands.params import main
 from smalldata_ana.errors import SmallDataError
 from smalldata_ana.parameters.entry import COMMON_KEYS
 from smalldata_ana.parameters.file import ParameterFile, problems_of_file
-from smalldata_ana.parameters.model import kinds, model_of
+from smalldata_ana.parameters.model import kinds, model_of, table_kinds
+from smalldata_ana.parameters.record import describe_changes
 from smalldata_ana.parameters.toml_text import key_text, value_text
 
 HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
@@ -23,7 +24,20 @@ FUZZ = settings(
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
 words = texts | st.sampled_from(
-    ["12-", "1-3", "3-1", "-", "ROI_0", "A", "horizontal", "", "/", ".", "calib_img"]
+    [
+        "12-",
+        "1-3",
+        "3-1",
+        "-",
+        "ROI_0",
+        "A",
+        "horizontal",
+        "",
+        "/",
+        ".",
+        "calib_img",
+        "event",
+    ]
 )
 scalars = st.one_of(
     st.booleans(),
@@ -74,6 +88,8 @@ def read(path):
 @FUZZ
 @given(st.lists(tables(), max_size=4))
 @example([("mask", {"runs": "1-", "file": "\x00"})])
+@example([("function", {"runs": "1-", "call": "x", "y": 1})])
+@example([("function", {"runs": "1-", "call": [1]})])
 @example([("mask", {"runs": "1-", "shape": [2**62, 2**62]})])
 def test_any_entries(tmp_path, rows):
     path = tmp_path / "p.toml"
@@ -90,8 +106,37 @@ def test_any_entries(tmp_path, rows):
         row = next(r for r in document[entry.kind] if entry.values.items() <= r.items())
         given_ = set(row) - {*COMMON_KEYS, "name"}
         assert given_ == set(entry.values)  # nothing is dropped, nothing made up
-        if entry.enabled:
+        if entry.enabled and not entry.model.is_open:
             entry.make()
+
+
+@st.composite
+def event_tables(draw):
+    """Return values of the table of the event data, some of which fit."""
+    known = table_kinds()["event"].model.file_keys()
+    keys = draw(st.lists(st.sampled_from(known) | words, max_size=4, unique=True))
+    return {key: draw(values) for key in keys}
+
+
+@FUZZ
+@given(event_tables(), st.sampled_from(["[event]", "[[event]]", "[event.x]"]))
+@example({"light_status": [[2**70], [float("nan")]]}, "[event]")
+@example({"ttCalib": [float("inf"), 1.0]}, "[event]")
+def test_any_table(tmp_path, table, header):
+    path = tmp_path / "p.toml"
+    body = [f"{key_text(k)} = {value_text(v)}" for k, v in table.items()]
+    path.write_text("\n".join([HEAD + header, *body]), encoding="utf-8")
+    file = read(path)
+    if file is None:
+        assert problems_of_file(path)
+        return
+    assert header == "[event]"
+    resolved = file.resolve(1)
+    assert set(file.tables[0].values) == set(table)
+    assert resolved.event
+    again = ParameterFile.parse(resolved.text, path).resolve(1)
+    assert again.record() == resolved.record()
+    assert describe_changes(resolved.record(), again.record()) == []
 
 
 @FUZZ

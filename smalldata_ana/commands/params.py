@@ -11,6 +11,7 @@ from typing import Any
 
 from smalldata_ana.commands import add_log_level, run_command, set_log_level
 from smalldata_ana.errors import FileError, ParameterError, UsageError, counted
+from smalldata_ana.own_functions import load_functions
 from smalldata_ana.parameters import resolved
 from smalldata_ana.parameters.appending import append
 from smalldata_ana.parameters.checking import file_problems, together_problems
@@ -21,6 +22,7 @@ from smalldata_ana.parameters.prod_config.forms import Flavour
 from smalldata_ana.parameters.prod_config.reading import entries_of
 from smalldata_ana.parameters.prod_config.writing import python_text
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.tables import Table
 from smalldata_ana.pipeline import with_geometry  # it knows all kinds of entries
 from smalldata_ana.places import places
 from smalldata_ana.safe_files import replacing
@@ -39,8 +41,10 @@ def parser() -> argparse.ArgumentParser:
     actions = options.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = _action(actions, "check", _check, "tell everything that is wrong")
     _add_file(add)
+    _add_functions(add)
     add = _action(actions, "show", _show, "show what applies to a run, and why")
     _add_file(add)
+    _add_functions(add)
     add.add_argument("-r", "--run", type=int, required=True, help="the run")
     _add_to_python(actions)
     _add_from_python(actions)
@@ -120,6 +124,16 @@ def _add_from_python(actions: Any) -> None:
     _add_output(action, "parameter file to append to, or to make [stdout]")
 
 
+def _add_functions(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
+        "--functions",
+        type=Path,
+        metavar="FILE",
+        help="Python file with own functions, which is executed; without it, their "
+        "parameters are not checked",
+    )
+
+
 def _add_output(action: argparse.ArgumentParser, text: str) -> None:
     action.add_argument("-o", "--output", type=Path, metavar="FILE", help=text)
 
@@ -136,6 +150,7 @@ def _path(options: argparse.Namespace) -> Path:
 
 def _check(options: argparse.Namespace) -> None:
     path = _path(options)
+    _load_functions(options)
     problems = problems_of_file(path, options.experiment)
     if problems:
         listed = "\n".join(f"{path}: {problem}" for problem in problems)
@@ -143,17 +158,39 @@ def _check(options: argparse.Namespace) -> None:
     file = ParameterFile.load(path)
     number = counted(len(file.entries), "entry", "entries")
     print(f"{path}: {number} for {file.experiment}, nothing is wrong")
+    unchecked = sum(entry.model.is_open for entry in file.entries)
+    if unchecked:
+        calls = counted(unchecked, "entry", "entries")
+        print(f"  but {calls} of own functions: not checked without --functions FILE")
+
+
+def _load_functions(options: argparse.Namespace) -> None:
+    if options.functions is not None:
+        load_functions(options.functions)
 
 
 def _show(options: argparse.Namespace) -> None:
     path = _path(options)
+    _load_functions(options)
     file = ParameterFile.load(path, options.experiment)
     print(f"{path}: {file.experiment} run {options.run}")
+    for table in file.tables:
+        print("\n".join(_described_table(table, options.run)))
     for group in resolved.groups(file.entries):
         print("\n".join(_described(group, options.run)))
     chosen = resolved.applying(file.entries, options.run)
     for problem in (*file_problems(chosen, path.parent), *together_problems(chosen)):
         print(f"! {problem}")
+
+
+def _described_table(table: Table, run: int) -> Iterator[str]:
+    """Say whether a table applies to a run, and what it says."""
+    if not table.applies_to(run):
+        why = "is switched off" if run in table.runs else f"is for runs {table.runs}"
+        yield f"- {table}: not for this run: it {why}"
+        return
+    yield f"+ {table}{f': line {table.line}' if table.line else ''}"
+    yield from (f"    {key} = {value}" for key, value in table.values.items())
 
 
 def _described(group: Sequence[Entry], run: int) -> Iterator[str]:
@@ -191,7 +228,7 @@ def _to_python(options: argparse.Namespace) -> None:
     path = _path(options)
     file = ParameterFile.load(path, options.experiment)
     text, left_out = python_text(_parts(file), Flavour(options.flavour), str(path))
-    for sentence in left_out:
+    for sentence in (*left_out, *(f"[{table}]" for table in file.tables)):
         print(f"not written: {sentence}", file=sys.stderr)
     _write(text, options.output)
 

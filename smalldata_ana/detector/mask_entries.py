@@ -48,13 +48,15 @@ class MaskParameters(Parameters):
     name = Unicode("mask", help="what it is called")
     file = Unicode(
         help="HDF5 file with the mask, in the folder of the parameter file"
-    ).tag(required=True)
+    ).tag(required=True, determines=False)
     path = Unicode(help="of the mask in the file, whole numbers with 0 = good").tag(
-        required=True
+        required=True, determines=False
     )
     sha256 = Unicode(help="checksum of the file").tag(required=True)
     shape = List(Int(min=1), minlen=2, maxlen=3, help="of a frame").tag(required=True)
-    shapes = List(Dict(), help="what was drawn, to be drawn again")
+    shapes = List(Dict(), help="what was drawn, to be drawn again").tag(
+        determines=False
+    )
 
     @validate("sha256")
     def _is_checksum(self, proposal: Mapping[str, Any]) -> Any:

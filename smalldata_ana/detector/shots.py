@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from smalldata_ana.sources.events import Event
-from smalldata_ana.sources.light_status import light_status, rule_for
+from smalldata_ana.sources.light_status import light_of
 
 _ON = {0: False, 1: True}
 """Light by its status; a status of -1 is not known."""
@@ -36,9 +36,7 @@ class Shot:
         ----------
         event : this one
         """
-        run = event.run
-        rule = rule_for(run.experiment, run.number)
-        light = light_status(run.event_codes(np.array([event.number])), rule)
+        light = light_of(event.run, np.array([event.number]))
         xray, laser = _ON.get(int(light.xray[0])), _ON.get(int(light.laser[0]))
         unlit = None if xray is None else not xray
         return replace(

@@ -13,9 +13,10 @@ from traitlets import TraitError
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters import toml_text
 from smalldata_ana.parameters.entry import COMMON_KEYS, Entry, problems_of, read_entry
-from smalldata_ana.parameters.model import Parameters, kinds, model_of
+from smalldata_ana.parameters.model import Parameters, kinds, model_of, table_kinds
 from smalldata_ana.parameters.resolved import applying
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.toml_text import at
 
 SCHEMA_NAME = "smalldata-ana-params"
 VERSION = 1
@@ -24,11 +25,6 @@ SCHEMA = f"{SCHEMA_NAME}/{VERSION}"
 _TOP_KEYS = ("schema", "experiment", "detector")
 
 Path3 = tuple[str, str, str]
-
-
-def at(line: int | None) -> str:
-    """Return where something stands, as the begin of a message."""
-    return "" if line is None else f"line {line}: "
 
 
 # -- the head --------------------------------------------------------------------------
@@ -50,7 +46,7 @@ def newer_schema(document: dict[str, Any]) -> str:
 def head_problems(
     document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
 ) -> Iterator[str]:
-    """Check what stands outside of the entries.
+    """Check what stands outside of the entries and tables.
 
     Parameters
     ----------
@@ -66,10 +62,11 @@ def head_problems(
     if not isinstance(of, str) or (experiment is not None and of != experiment):
         line = at(lines.of_head("experiment"))
         yield f"{line}it is for experiment {of!r}, not for {experiment!r}"
+    known = (*_TOP_KEYS, *table_kinds())
     for key in document:
-        if key not in _TOP_KEYS:
-            line = at(lines.of_head(key))
-            yield line + unknown("key", key, _TOP_KEYS, "a parameter file")
+        if key not in known:
+            line = at(lines.of_head(key) or lines.of((key,), 0))
+            yield line + unknown("key", key, known, "a parameter file")
 
 
 # -- single entries --------------------------------------------------------------------

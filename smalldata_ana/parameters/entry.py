@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,8 +54,13 @@ class Entry:
 
     @property
     def model(self) -> type[Parameters]:
-        """The class of its kind."""
-        return model_of(self.kind)
+        """The class whose parameters it has."""
+        return model_of(self.kind).chosen_by(self.values)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is for a function of the user's own."""
+        return model_of(self.kind).is_own
 
     def __repr__(self) -> str:
         return f"<Entry {self}>"
@@ -65,7 +70,7 @@ class Entry:
         return f"{toml_text.key_text(*self.path)}{name}, runs {self.runs}"
 
     def make(self) -> Parameters:
-        """Return an object of the kind's class with these parameters.
+        """Return an object of its class with these parameters.
 
         Raises
         ------
@@ -73,7 +78,7 @@ class Entry:
             if a parameter is unknown or has a value that is not allowed
         """
         name = {"name": self.name} if self.name else {}
-        return self.model(**name, **self.values)
+        return model_of(self.kind).made_of(name | dict(self.values))
 
     def text(self) -> str:
         """Return the entry as TOML."""
@@ -92,48 +97,84 @@ def problems_of(kind: str, table: object) -> Iterator[tuple[str, str]]:
     ------
     The key that is wrong (or an empty text, if it is the whole) and what is wrong.
     """
+    where = f"an entry of kind {kind!r}"
+    found = list(problems_in(table, model_of(kind), COMMON_KEYS, where))
+    yield from found
+    if isinstance(table, dict) and "runs" not in table:
+        yield "", "'runs' is missing, for instance runs = \"12-\""
+
+
+def problems_in(
+    table: object, kind: type[Parameters], common: Sequence[str], where: str
+) -> Iterator[tuple[str, str]]:
+    """Check the values of a table.
+
+    Parameters
+    ----------
+    table : what stands in the file
+    kind : the class that is registered for it
+    common : the keys out of `COMMON_KEYS` that it may hold beside its parameters
+    where : what it is, for the messages
+
+    Yields
+    ------
+    The key that is wrong (or an empty text, if it is the whole) and what is wrong.
+    """
     if not isinstance(table, dict):
-        yield "", f"an entry is a table, not {table!r}"
+        yield "", f"{where} is a table, not {table!r}"
         return
-    model = model_of(kind)
+    # What chooses the class stands beside the parameters of the chosen one.
+    models = (kind.chosen_by(table), kind)
     found = False
     for key, value in table.items():
-        problem = _key_problem(model, kind, key, value)
+        problem = (
+            _common_problem(key, value)
+            if key in common
+            else _key_problem(models, common, key, value, where)
+        )
         if problem:
             found = True
             yield key, problem
-    if "runs" not in table:
-        found = True
-        yield "", "'runs' is missing, for instance runs = \"12-\""
-    if table.get("enabled") is not False:
-        yield from _whole_problems(model, table, found)
+    if table.get("enabled") is not False or "enabled" not in common:
+        values = {k: v for k, v in table.items() if k not in common}
+        yield from _whole_problems(models, values, found)
 
 
 def _whole_problems(
-    model: type[Parameters], table: dict[str, Any], found: bool
+    models: Sequence[type[Parameters]], values: dict[str, Any], found: bool
 ) -> Iterator[tuple[str, str]]:
     """Check what single keys do not show, of an entry that is not switched off."""
-    missing = [key for key in model.required_keys() if key not in table]
+    required = {k: m.class_traits()[k].help for m in models for k in m.required_keys()}
+    missing = [key for key in required if key not in values]
     for key in missing:
-        yield "", f"{key!r} is missing: {model.class_traits()[key].help}"
-    if found or missing:
+        yield "", f"{key!r} is missing: {required[key]}"
+    if found or missing or models[0].is_open:
         return
     try:
-        model(**{k: v for k, v in table.items() if k not in COMMON_KEYS})
+        models[-1].made_of(values)
     except ParameterError as error:
         yield "", str(error)
 
 
-def _key_problem(model: type[Parameters], kind: str, key: str, value: Any) -> str:
+def _common_problem(key: str, value: Any) -> str:
     if key == "runs":
         return _runs_problem(value)
-    if key in COMMON_KEYS:
-        wanted = {"enabled": bool, "of": str, "made": dict}[key]
-        fits = isinstance(value, wanted)
-        return "" if fits else f"{key} = {value!r} is not a {wanted.__name__}"
-    if key not in model.file_keys():
-        known = (*COMMON_KEYS, *model.file_keys())
-        return unknown("parameter", key, known, f"an entry of kind {kind!r}")
+    wanted = {"enabled": bool, "of": str, "made": dict}[key]
+    fits = isinstance(value, wanted)
+    return "" if fits else f"{key} = {value!r} is not a {wanted.__name__}"
+
+
+def _key_problem(
+    models: Sequence[type[Parameters]],
+    common: Sequence[str],
+    key: str,
+    value: Any,
+    where: str,
+) -> str:
+    model = next((m for m in models if key in m.file_keys()), None)
+    if model is None:
+        known = dict.fromkeys((*common, *(k for m in models for k in m.file_keys())))
+        return "" if models[0].is_open else unknown("parameter", key, known, where)
     try:
         model.check_value(key, value)
     except ParameterError as error:

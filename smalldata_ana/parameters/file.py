@@ -17,7 +17,8 @@ from typing import Any, Self
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.parameters import checking, toml_text
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.resolved import Resolved, applying
+from smalldata_ana.parameters.resolved import Resolved, applying, by_detector
+from smalldata_ana.parameters.tables import Table, readable_tables, table_problems
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class ParameterFile:
     experiment : the experiment that it is for
     entries : all entries, in the order of the file within a detector and kind
     text : the whole file
+    tables : what it says beside the detectors
     """
 
     path: Path
     experiment: str
     entries: tuple[Entry, ...]
     text: str
+    tables: tuple[Table, ...] = ()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], experiment: str | None = None) -> Self:
@@ -67,20 +70,20 @@ class ParameterFile:
         if problems:
             raise ParameterError("\n".join(f"{path}: {p}" for p in problems))
         entries = tuple(checking.readable_entries(document, lines))
-        return cls(path, document["experiment"], entries, text)
+        tables = tuple(readable_tables(document, lines))
+        return cls(path, document["experiment"], entries, text, tables)
 
     def resolve(self, run: int) -> Resolved:
-        """Return the entries that apply to a run, as `resolved.applying` says."""
+        """Return what applies to a run; entries as `resolved.applying` says."""
         chosen = applying(self.entries, run)
-        detectors: dict[str, tuple[Entry, ...]] = {}
-        for entry in chosen:
-            detectors[entry.detector] = (*detectors.get(entry.detector, ()), entry)
+        tables = tuple(t for t in self.tables if t.applies_to(run))
         return Resolved(
             run=run,
-            detectors=detectors,
+            detectors=by_detector(chosen),
             path=self.path,
             sha256=hashlib.sha256(self.text.encode()).hexdigest(),
-            text=file_text(self.experiment, chosen),
+            text=file_text(self.experiment, chosen, tables),
+            tables=tables,
         )
 
 
@@ -116,10 +119,11 @@ def _own_problems(
     """Return what is wrong with the head and each entry."""
     newer = checking.newer_schema(document)
     if newer:
-        return [checking.at(lines.of_head("schema")) + newer]
+        return [toml_text.at(lines.of_head("schema")) + newer]
     return [
         *checking.head_problems(document, lines, experiment),
         *checking.entry_problems(document, lines),
+        *table_problems(document, lines),
     ]
 
 
@@ -162,10 +166,13 @@ def problems_of_file(
     ]
 
 
-def file_text(experiment: str, entries: Sequence[Entry]) -> str:
-    """Return the text of a parameter file with some entries."""
+def file_text(
+    experiment: str, entries: Sequence[Entry], tables: Sequence[Table] = ()
+) -> str:
+    """Return the text of a parameter file with some entries and tables."""
     head = (
         f"schema = {toml_text.value_text(checking.SCHEMA)}\n"
         f"experiment = {toml_text.value_text(experiment)}\n"
     )
-    return head + "".join("\n" + entry.text() for entry in entries)
+    texts = [*(table.text() for table in tables), *(entry.text() for entry in entries)]
+    return head + "".join("\n" + text for text in texts)

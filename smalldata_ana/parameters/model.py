@@ -1,4 +1,4 @@
-"""What an entry of the parameter file may hold: one traitlets class per kind.
+"""What the parameter file may hold: one traitlets class per kind of entry or table.
 
 A class declares its parameters as traits and registers itself under the name of its
 kind; there is no second list of kinds or parameters anywhere.  The analysis functions
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -37,18 +38,22 @@ _ELEMENT = re.compile(
 )
 
 _kinds: dict[str, type[Parameters]] = {}
+_tables: dict[str, TableKind] = {}
 
 
 class Parameters(HasTraits):
     """A set of named and validated parameters: every trait is one.
 
     Traits tagged ``file=False`` cannot stand in a parameter file; those tagged
-    ``required=True`` must stand in every entry that is not switched off.
+    ``required=True`` must stand in every entry that is not switched off.  Results do
+    not depend on those tagged ``determines=False``.
 
     Attributes
     ----------
     has_results : True if its name is that of results, which no other entry of the
         detector may have
+    is_open : True if it may have parameters that are not known
+    is_own : True if its objects are made by a file of the user
 
     Raises
     ------
@@ -57,6 +62,8 @@ class Parameters(HasTraits):
     """
 
     has_results: ClassVar[bool] = True
+    is_open: ClassVar[bool] = False
+    is_own: ClassVar[bool] = False
 
     def __init__(self, **values: Any) -> None:
         known = self.trait_names()
@@ -74,6 +81,25 @@ class Parameters(HasTraits):
         """Return the parameters that a parameter file may give."""
         traits: Mapping[str, Any] = cls.class_traits()
         return tuple(k for k, t in traits.items() if t.metadata.get("file", True))
+
+    @classmethod
+    def chosen_by(cls, values: Mapping[str, Any]) -> type[Parameters]:
+        """Return the class whose parameters the values of an entry are.
+
+        It is this one, if the values do not choose another.
+        """
+        return cls
+
+    @classmethod
+    def made_of(cls, values: Mapping[str, Any]) -> Parameters:
+        """Return an object with the values of an entry.
+
+        Raises
+        ------
+        ParameterError
+            if a parameter is unknown or has a value that is not allowed
+        """
+        return cls(**values)
 
     @classmethod
     def is_named(cls) -> bool:
@@ -160,6 +186,43 @@ def model_of(kind: str) -> type[Parameters]:
     if kind not in _kinds:
         raise ParameterError(unknown("kind of entry", kind, kinds()))
     return _kinds[kind]
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A kind of table that stands beside the detectors.
+
+    Attributes
+    ----------
+    model : the class of its parameters
+    named : False for one table ``[<kind>]``, True for many ``[<kind>.<name>]``
+    """
+
+    model: type[Parameters]
+    named: bool
+
+
+def register_table(kind: str, *, named: bool = False) -> Callable[[Model], Model]:
+    """Return a class decorator that makes a class the model of a kind of table.
+
+    Parameters
+    ----------
+    kind : the name in the parameter file
+    named : False for one table ``[<kind>]`` of a file; True for any number of
+        ``[<kind>.<name>]``, which may have ``runs`` and ``enabled`` beside their
+        parameters
+    """
+
+    def enter(model: Model) -> Model:
+        _tables[kind] = TableKind(model, named)
+        return model
+
+    return enter
+
+
+def table_kinds() -> Mapping[str, TableKind]:
+    """Return all kinds of tables that are registered."""
+    return _tables
 
 
 @register("use")

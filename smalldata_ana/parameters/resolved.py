@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.model import Parameters
+from smalldata_ana.parameters.record import digest, record_of
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.tables import CUBE, EVENT, Table
+from smalldata_ana.parameters.user_code import CodeFile
+
+if TYPE_CHECKING:
+    from smalldata_ana.event_data.parameters import EventParameters
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a parameter file says for one run.
+    """What a parameter file, or a ``prod_config``, says for one run.
+
+    It is picklable, and holds all that the detectors are made of.
 
     Attributes
     ----------
@@ -20,7 +31,11 @@ class Resolved:
     detectors : the entries that apply, by detector, in the order of the file
     path : the parameter file
     sha256 : checksum of the whole file
-    text : these entries alone, as TOML
+    text : what applies alone, as TOML
+    tables : what the file says beside the detectors
+    functions : the file with the user's own functions, or None
+    define_dets : the file whose function ``define_dets`` makes detectors, or None
+    may_lack : True if detectors that the run does not have are left out
     """
 
     run: int
@@ -28,6 +43,45 @@ class Resolved:
     path: Path
     sha256: str
     text: str
+    tables: tuple[Table, ...] = ()
+    functions: CodeFile | None = None
+    define_dets: CodeFile | None = None
+    may_lack: bool = False
+
+    @property
+    def event(self) -> EventParameters:
+        """The parameters of the event data: the table ``[event]``."""
+        given = next((t.values for t in self.tables if t.kind == EVENT), {})
+        return cast("EventParameters", Table(EVENT, given).make())
+
+    @property
+    def cubes(self) -> dict[str, Parameters]:
+        """The parameters of the cubes by name: the tables ``[cube.<name>]``."""
+        return {t.name: t.make() for t in self.tables if t.kind == CUBE}
+
+    def record(self) -> str:
+        """Return all that determines the results of the run, as JSON."""
+        return record_of(self)
+
+    def digests(self) -> dict[str, str]:
+        """Return a checksum for each detector, and for the event data as ``event``.
+
+        They depend on what determines the results, and on nothing else; see
+        `smalldata_ana.parameters.record`.
+        """
+        return {key: digest(part) for key, part in json.loads(self.record()).items()}
+
+    def digest(self) -> str:
+        """Return the checksum of all `digests`."""
+        return digest(self.digests())
+
+
+def by_detector(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    """Return entries by their detector."""
+    found: dict[str, tuple[Entry, ...]] = {}
+    for entry in entries:
+        found[entry.detector] = (*found.get(entry.detector, ()), entry)
+    return found
 
 
 def rivals(entries: Iterable[Entry], entry: Entry) -> list[Entry]:

@@ -66,3 +66,24 @@ class RunRange:
         if self.end == self.begin:
             return str(self.begin)
         return f"{self.begin}-{'' if self.end is None else self.end}"
+
+
+def run_list(text: str) -> tuple[int, ...]:
+    """Read a list of runs: "12", "10-14", "3,7-9".
+
+    Returns
+    -------
+    The numbers in the order given, each once.
+
+    Raises
+    ------
+    ParameterError
+        if a part is no run and no range with an end
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        runs = RunRange.parse(part)
+        if runs.end is None:
+            raise ParameterError(f"{part!r} has no last run; write '12' or '10-14'")
+        found |= dict.fromkeys(range(runs.begin, runs.end + 1))
+    return tuple(found)

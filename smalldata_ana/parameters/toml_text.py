@@ -44,16 +44,20 @@ def key_text(*path: str) -> str:
     return tomlkit.key(path).as_string()
 
 
-def table_text(path: tuple[str, ...], table: Mapping[str, Any]) -> str:
-    """Return an element of an array of tables.
+def table_text(
+    path: tuple[str, ...], table: Mapping[str, Any], *, single: bool = False
+) -> str:
+    """Return an element of an array of tables, or a table.
 
     Parameters
     ----------
-    path : of the array, e.g. ``("detector", "jungfrau1M", "roi")``
+    path : of the array, e.g. ``("detector", "jungfrau1M", "roi")``, or of the table
     table : its values; None is left out, and mappings become sub-tables
+    single : it is a table and in no array
     """
     values = plain(table)
-    lines = [f"[[{key_text(*path)}]]"]
+    header = f"[{key_text(*path)}]"
+    lines = [header if single else f"[{header}]"]
     lines += _pairs({k: v for k, v in values.items() if not isinstance(v, dict)})
     for key, inner in values.items():
         if isinstance(inner, dict):
@@ -65,8 +69,13 @@ def _pairs(values: Mapping[str, Any]) -> list[str]:
     return [f"{key_text(key)} = {value_text(value)}" for key, value in values.items()]
 
 
+def at(line: int | None) -> str:
+    """Return where something stands, as the begin of a message."""
+    return "" if line is None else f"line {line}: "
+
+
 class Lines:
-    """Where in a text its entries ``[[detector.<det>.<kind>]]`` stand.
+    """Where in a text its entries ``[[detector.<det>.<kind>]]`` and tables stand.
 
     Entries that are written in another way (inline) are not found, which costs
     nothing but the line in a message.
@@ -75,12 +84,12 @@ class Lines:
     def __init__(self, text: str) -> None:
         self._lines = text.replace("\r\n", "\n").split("\n")
         self._headers: dict[tuple[str, ...], list[int]] = {}
-        for number, path in self._arrays():
+        for number, path in self._all_headers():
             self._headers.setdefault(path, []).append(number)
 
-    def _arrays(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def _all_headers(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         for number, line in enumerate(self._lines, 1):
-            if not line.lstrip().startswith("[["):
+            if not line.lstrip().startswith("["):
                 continue
             try:
                 node: Any = tomllib.loads(line)
@@ -97,15 +106,16 @@ class Lines:
 
         Parameters
         ----------
-        path : of the array of tables
+        path : of the array of tables, or of the table
         index : which element of it
         key : a key of the entry; where it is not found, the entry's line is returned
         """
         headers = self._headers.get(path, [])
-        if index >= len(headers):
-            return None
-        start = headers[index]
-        return (self._key_line(start, key) if key else None) or start
+        start = headers[index] if index < len(headers) else None
+        if not key:
+            return start
+        inner = self._headers.get((*path, key), [None])[0]  # it is a table itself
+        return (start and self._key_line(start, key)) or inner or start
 
     def of_head(self, key: str) -> int | None:
         """Return the line of a key that stands before the first table."""

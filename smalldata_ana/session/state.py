@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+import smalldata_ana.pipeline  # noqa: F401 (it knows all that parameters may hold)
 from smalldata_ana.errors import DetectorNotFound, NoDataError, unknown
 from smalldata_ana.places import Places, places
 from smalldata_ana.session.arguments import check_arguments
@@ -19,6 +20,7 @@ from smalldata_ana.session.record import Record, record_commands
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.entry import Entry
+    from smalldata_ana.session.figures import PictureFiles
     from smalldata_ana.session.images import Images
     from smalldata_ana.session.tools.base import Scripted
     from smalldata_ana.sources.base import DetectorInfo, Run, ScalarInfo
@@ -110,6 +112,16 @@ class SessionState:
     def places(self) -> Places:
         """Where the experiment keeps its files."""
         return self._places_of(self.run.experiment)
+
+    @functools.cached_property
+    def pictures(self) -> PictureFiles:
+        """What writes figures to files where there are no windows."""
+        from smalldata_ana.session.figures import PictureFiles
+        from smalldata_ana.session.output_folder import output_folder
+
+        return PictureFiles(
+            lambda: output_folder(self.places, self.places.images), self.file_stem
+        )
 
     @functools.cached_property
     def images(self) -> Images:

@@ -1,30 +1,26 @@
-"""Was there light: X-rays and optical laser of each event, from its event codes.
+"""Was there light: X-rays and optical laser of each event, from its timing data.
 
 A code is either one that requests light (it is sent with every shot that is meant to
 have it) or one that drops it (it is sent instead, or beside, when a shot is taken
 away).  A drop code vetoes; otherwise there is light if a request code is present, or
-if no request codes are listed.  Without timing data nothing is known.
+if no request codes are listed.  Where a beam can be sent to several places, X-rays are
+there only if the electrons were sent to the right one.  Without timing data nothing is
+known.  Which codes mean what is in `smalldata_ana.sources.light_rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.errors import ParameterError, unknown
-from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.places import hutch_of
-from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.base import Array, Indices, Run
+from smalldata_ana.sources.light_rules import Codes, LightRule, rule_for
 
 Status = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
-
-GENERATIONS = ("LCLS-I", "LCLS-II")
-"""Generations of the data acquisition."""
 
 SELECTIONS: Mapping[str, tuple[int, int | None]] = {
     "xon": (1, None),
@@ -34,35 +30,8 @@ SELECTIONS: Mapping[str, tuple[int, int | None]] = {
 }
 """The selections by light: status of the X-rays, and of the laser (None: any)."""
 
-
-@dataclass(frozen=True)
-class LightRule:
-    """Which event codes mean light, and which mean that it was taken away.
-
-    Attributes
-    ----------
-    xray_request, xray_drop : codes for the X-rays
-    laser_request, laser_drop : codes for the optical laser
-    """
-
-    xray_request: tuple[int, ...] = ()
-    xray_drop: tuple[int, ...] = ()
-    laser_request: tuple[int, ...] = ()
-    laser_drop: tuple[int, ...] = ()
-
-    @classmethod
-    def signed(cls, xray: Iterable[int], laser: Iterable[int]) -> Self:
-        """Make a rule from users' lists: drop codes are positive, requests negative."""
-        xray, laser = tuple(xray), tuple(laser)
-        return cls(_requests(xray), _drops(xray), _requests(laser), _drops(laser))
-
-
-def _requests(codes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(-code for code in codes if code < 0)
-
-
-def _drops(codes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(code for code in codes if code > 0)
+DESTINATION = "timing/destination"
+"""The scalar that says where the electrons of a shot were sent."""
 
 
 @dataclass(frozen=True)
@@ -72,123 +41,67 @@ class LightStatus:
     Attributes
     ----------
     xray, laser : int8, (events,)
+    states : of further lights by name, the same
     """
 
     xray: Status
     laser: Status
+    states: Mapping[str, Status] = field(default_factory=dict)
 
 
-GENERIC = LightRule.signed(xray=[162], laser=[91])
-"""For a hutch that the table does not have."""
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table: for which experiments and runs a rule is."""
-
-    experiments: str
-    generations: tuple[str, ...]
-    runs: RunRange
-    rule: LightRule
-
-
-_EVERY = RunRange(0)
-
-TABLE = (
-    _Row("xpp", GENERATIONS, _EVERY, LightRule.signed([162, -137], [91])),
-    _Row("xcs", GENERATIONS, _EVERY, LightRule.signed([-137], [89])),
-    _Row("mfx", ("LCLS-I",), _EVERY, LightRule.signed([-137], [204])),
-    _Row("mfx", ("LCLS-II",), _EVERY, LightRule.signed([-137], [-203])),
-    _Row("cxi", GENERATIONS, _EVERY, LightRule.signed([-137], [184])),
-    _Row("mec", GENERATIONS, _EVERY, LightRule.signed([-137], [-182])),
-    # Whether X-rays come to rix is told by the destination of the electrons.
-    _Row("rix", GENERATIONS, _EVERY, LightRule.signed([], [273])),
-)
-"""The rules by begin of the experiment's name; the longest one that fits is taken."""
-
-
-def rule_for(
-    experiment: str, run_number: int, generation: str = "LCLS-II"
-) -> LightRule:
-    """Return the rule for a run; `GENERIC` where the table has none.
-
-    Raises
-    ------
-    ExperimentNotFound
-        if the text cannot be the name of an experiment
-    ParameterError
-        if the generation is not one of `GENERATIONS`
-    """
-    hutch_of(experiment)
-    if generation not in GENERATIONS:
-        raise ParameterError(unknown("DAQ generation", generation, GENERATIONS))
-    fitting = [
-        row
-        for row in TABLE
-        if experiment.startswith(row.experiments)
-        and generation in row.generations
-        and run_number in row.runs
-    ]
-    if not fitting:
-        return GENERIC
-    return max(fitting, key=lambda row: len(row.experiments)).rule
-
-
-def parse_rule(codes: Sequence[Sequence[int]]) -> LightRule:
-    """Read a rule as users write it: ``[[X-ray codes], [laser codes]]``.
+def light_of(
+    run: Run, events: Indices | None = None, rule: LightRule | None = None
+) -> LightStatus:
+    """Tell which events of a run had light.
 
     Parameters
     ----------
-    codes : positive codes drop the light, negative ones request it,
-        e.g. ``[[162, -137], [91]]``
-
-    Raises
-    ------
-    ParameterError
-        if these are not two lists of whole numbers other than 0
+    run : the run
+    events : numbers of events; default: all
+    rule : what the timing data mean; default: `rule_for` the run
     """
-    pair = isinstance(codes, list | tuple) and len(codes) == 2
-    if not pair or not all(_are_codes(each) for each in codes):
-        raise ParameterError(
-            "light status codes are [[X-ray codes], [laser codes]], positive for "
-            f"dropped light, negative for requested light, not {codes!r}"
-        )
-    return LightRule.signed(*codes)
+    rule = rule or rule_for(run.experiment, run.number)
+    told = rule.destination is not None and DESTINATION in run.scalars
+    destinations = run.scalar(DESTINATION, events) if told else None
+    return light_status(run.event_codes(events), rule, destinations)
 
 
-def _are_codes(codes: object) -> bool:
-    return isinstance(codes, list | tuple) and all(
-        isinstance(code, int) and not isinstance(code, bool) and code != 0
-        for code in codes
-    )
-
-
-def light_status(codes: npt.NDArray[np.int8], rule: LightRule) -> LightStatus:
-    """Tell from the event codes which events had light.
+def light_status(
+    codes: npt.NDArray[np.int8], rule: LightRule, destinations: Array | None = None
+) -> LightStatus:
+    """Tell from the timing data which events had light.
 
     Parameters
     ----------
     codes : (events, codes) as `Run.event_codes` returns them; a code that the table
         has no column for is not present
-    rule : what the codes mean
+    rule : what they mean
+    destinations : (events,) where the electrons were sent; without it, X-rays are not
+        known if the rule asks for a destination
     """
     known = codes.max(axis=1, initial=-1) >= 0
-    return LightStatus(
-        xray=_status(codes, known, rule.xray_request, rule.xray_drop),
-        laser=_status(codes, known, rule.laser_request, rule.laser_drop),
-    )
+    status = {
+        name: _status(codes, known, wanted) for name, wanted in rule.lights.items()
+    }
+    xray, laser = status.pop("xray"), status.pop("laser")
+    return LightStatus(_sent(xray, rule.destination, destinations), laser, status)
 
 
-def _status(
-    codes: npt.NDArray[np.int8],
-    known: Mask,
-    requests: tuple[int, ...],
-    drops: tuple[int, ...],
-) -> Status:
-    on = ~_present(codes, drops)
-    if requests:
-        on &= _present(codes, requests)
+def _status(codes: npt.NDArray[np.int8], known: Mask, wanted: Codes) -> Status:
+    on = ~_present(codes, wanted.drop)
+    if wanted.request:
+        on &= _present(codes, wanted.request)
     return np.where(known, on, -1).astype(np.int8)
+
+
+def _sent(xray: Status, wanted: int | None, destinations: Array | None) -> Status:
+    """Return the status of the X-rays, off where the electrons went elsewhere."""
+    if wanted is None:
+        return xray
+    if destinations is None:
+        return np.full_like(xray, -1)
+    there = np.where(destinations == wanted, xray, 0)
+    return np.where((xray < 0) | ~np.isfinite(destinations), -1, there).astype(np.int8)
 
 
 def _present(codes: npt.NDArray[np.int8], wanted: tuple[int, ...]) -> Mask:
@@ -221,7 +134,7 @@ class LightSelections(Mapping[str, Mask]):
 
     def _computed(self) -> Mapping[str, Mask]:
         if self._length != len(self._run):
-            status = light_status(self._run.event_codes(), self._rule)
+            status = light_of(self._run, rule=self._rule)
             self._masks = _masks(status)
             self._length = len(status.xray)
         return self._masks

@@ -16,7 +16,7 @@ from typing import Any
 
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.parameters.prod_config import runner
-from smalldata_ana.parameters.prod_config.forms import FUNCTIONS
+from smalldata_ana.parameters.prod_config.forms import FUNCTIONS, INTEGRATING
 from smalldata_ana.parameters.run_range import RunRange
 
 logger = logging.getLogger(__name__)
@@ -34,11 +34,13 @@ class Evaluated:
     path : the module
     functions : for each function what it returns for each of the runs
     lists : its lists by name, e.g. ``detnames``
+    defined : the names of its functions and classes
     """
 
     path: Path
     functions: dict[str, list[Any]]
     lists: dict[str, list[Any]]
+    defined: frozenset[str]
 
 
 def evaluate(path: Path, runs: RunRange) -> Evaluated:
@@ -67,11 +69,14 @@ def evaluate(path: Path, runs: RunRange) -> Evaluated:
         output = Path(folder) / "values.json"
         _execute(path, output, runs)
         found = json.loads(output.read_text(encoding="utf-8"))
-    return Evaluated(path, found["functions"], found["lists"])
+    return Evaluated(
+        path, found["functions"], found["lists"], frozenset(found["defined"])
+    )
 
 
 def _execute(path: Path, output: Path, runs: RunRange) -> None:
-    arguments = [path.absolute(), output, runs.begin, runs.end, *FUNCTIONS]
+    arguments = [path.absolute(), output, runs.begin, runs.end]
+    arguments += [*FUNCTIONS, INTEGRATING]
     logger.info("%s is executed for runs %s", path, runs)
     try:
         done = subprocess.run(

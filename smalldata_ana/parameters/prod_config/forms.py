@@ -107,4 +107,10 @@ FUNCTIONS = (
     *SUMS.values(),
     *PLAIN,
 )
-"""All functions that are read."""
+"""All functions whose values belong to detectors."""
+
+INTEGRATING = "get_intg"
+"""The function of the integrating detectors: the slowest one, and a list of others."""
+
+EVENT_LISTS = {"epicsPV": "epics", "epicsOncePV": "epics_once", "ttCalib": "ttCalib"}
+"""Lists that belong to the table ``[event]``, with their names there."""

@@ -14,6 +14,8 @@ from smalldata_ana.parameters.prod_config.evaluating import Evaluated
 from smalldata_ana.parameters.prod_config.forms import (
     DETECTOR_LISTS,
     DROPLET,
+    FUNCTIONS,
+    INTEGRATING,
     N_DATA,
     OLD_DROPLET,
     OLD_PHOTONS,
@@ -26,6 +28,7 @@ from smalldata_ana.parameters.prod_config.forms import (
 )
 from smalldata_ana.parameters.provenance import made
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.user_code import DEFINE_DETS
 
 _ALL = "all"
 """In ``get_sum_algos``: for detectors that are not named."""
@@ -96,9 +99,10 @@ def entries_of(evaluated: Evaluated, runs: RunRange) -> tuple[list[Entry], list[
     """
     by_run: list[list[Entry]] = []
     problems: dict[str, int] = {}
-    detectors = _listed(evaluated)
+    detectors = listed(evaluated)
+    by_detector = _by_detector(evaluated)
     for index in range(len(range(runs.begin, (runs.end or 0) + 1))):
-        values = {name: rows[index] for name, rows in evaluated.functions.items()}
+        values = {name: rows[index] for name, rows in by_detector.items()}
         found, wrong = _of_run(values, runs.begin + index, detectors)
         by_run.append(found)
         for problem in wrong:
@@ -115,16 +119,22 @@ def entries_of(evaluated: Evaluated, runs: RunRange) -> tuple[list[Entry], list[
     return merged, list(_notes(evaluated, detectors))
 
 
-def _listed(evaluated: Evaluated) -> set[str] | None:
+def _by_detector(evaluated: Evaluated) -> dict[str, list[Any]]:
+    """Return what the functions say whose values belong to detectors."""
+    return {k: rows for k, rows in evaluated.functions.items() if k in FUNCTIONS}
+
+
+def listed(evaluated: Evaluated) -> set[str] | None:
     """Return the detectors that the module names, or None if it does not."""
     lists = [evaluated.lists[n] for n in DETECTOR_LISTS if n in evaluated.lists]
     return {str(name) for names in lists for name in names} if lists else None
 
 
 def _notes(evaluated: Evaluated, detectors: set[str] | None) -> Iterator[str]:
-    for name in sorted(set(evaluated.lists) - set(DETECTOR_LISTS)):
+    functions = {INTEGRATING, DEFINE_DETS} & evaluated.defined
+    for name in sorted({*evaluated.lists, *functions} - set(DETECTOR_LISTS)):
         yield f"{name} is not read"
-    for name, rows in evaluated.functions.items():
+    for name, rows in _by_detector(evaluated).items():
         told = {d for row in rows if isinstance(row, Mapping) for d in row} - {_ALL}
         for detector in sorted(told - detectors if detectors is not None else ()):
             yield f"{detector} of {name} is not in the list of detectors: left out"

@@ -40,7 +40,9 @@ def main(module: str, output: str, begin: str, end: str, *functions: str) -> Non
     lists = {k: v for k, v in names.items() if isinstance(v, list | tuple)}
     lists = {k: v for k, v in lists.items() if not k.startswith("_")}
     values = {name: [call(run) for run in runs] for name, call in found.items()}
-    text = json.dumps({"functions": values, "lists": lists}, default=_plain)
+    defined = sorted(k for k, v in names.items() if callable(v))
+    told = {"functions": values, "lists": lists, "defined": defined}
+    text = json.dumps(told, default=_plain)
     Path(output).write_text(text, encoding="utf-8")
 
 

@@ -1,0 +1,166 @@
+"""What is stored of each event beside the results of area detectors, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from smalldata_ana.detector.protocol import Field
+from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.event_data.damage import Damage
+from smalldata_ana.event_data.epics import (
+    EpicsNames,
+    EpicsValue,
+    epics_columns,
+    first_values,
+    usual,
+)
+from smalldata_ana.event_data.light import EventCodes, Light, event_codes
+from smalldata_ana.event_data.parameters import EventParameters
+from smalldata_ana.event_data.scalars import beamline_detectors, beamline_scalars
+from smalldata_ana.event_data.scan import Scan
+from smalldata_ana.event_data.time_tool import TimeTool, find_time_tool
+from smalldata_ana.event_data.topic import Mask, Seen, Topic
+from smalldata_ana.sources.base import Array, Indices, Run
+from smalldata_ana.sources.light_rules import (
+    LightRule,
+    parse_rules,
+    rule_for,
+    rule_of,
+)
+
+
+@dataclass(frozen=True)
+class EventData:
+    """The default data of a run's events: light, codes, monitors, scan, EPICS, ...
+
+    What there is, is found out once, from the run's first events; this object holds no
+    run, so that it can be sent to other processes.  Make it with `of`.
+
+    Attributes
+    ----------
+    light : what the timing data mean
+    topics : the groups of datasets
+    epics_once : the EPICS values that are stored once
+    integrating : the detectors that integrate over several events
+    """
+
+    light: LightRule
+    topics: tuple[Topic, ...]
+    epics_once: tuple[EpicsValue, ...] = ()
+    integrating: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, run: Run, parameters: EventParameters, *, epics_all: bool = False
+    ) -> Self:
+        """Find out what a run has.
+
+        Parameters
+        ----------
+        run : the run, from its first event on
+        parameters : what is wanted
+        epics_all : True to store all EPICS values, also those that are not named
+
+        Raises
+        ------
+        ParameterError
+            if something is named that the run does not have: all at once, one a line
+        """
+        problems = list(_unknown_names(run, parameters))
+        names = EpicsNames(run)
+        epics = names.find_all([*usual(names, run), *parameters.epics], problems)
+        once = names.find_all(parameters.epics_once, problems)
+        tool = _time_tool(run, parameters, problems)
+        if problems:
+            raise ParameterError("\n".join(f"[event]: {p}" for p in problems))
+        rule = light_rule(run, parameters)
+        topics: list[Topic] = [
+            Light.of(run, rule),
+            EventCodes.of(run, rule),
+            Scan.of(run),
+            beamline_scalars(run, parameters.arrays, tool.reads if tool else ()),
+            Damage.of(run),
+            epics_columns(run, epics, "epics"),
+        ]
+        if tool is not None:
+            topics.append(tool)
+        if epics_all:
+            every = names.find_all(names.all, problems)
+            topics.append(epics_columns(run, every, "epicsAll"))
+        return cls(rule, tuple(topics), once, tuple(parameters.integrating))
+
+    @cached_property
+    def fields(self) -> Mapping[str, Field]:
+        """The datasets by their path in the file."""
+        return {path: f for topic in self.topics for path, f in topic.fields.items()}
+
+    def values(
+        self, run: Run, events: Indices, whole: Mapping[str, Mask] | None = None
+    ) -> dict[str, Array]:
+        """Return the rows of some events for each dataset, (events, ...).
+
+        Parameters
+        ----------
+        run : the run, or a part of it
+        events : numbers of its events
+        whole : (events,) by name of an area detector whose frames were read: where
+            there was a whole one
+        """
+        events = np.asarray(events)
+        names = dict.fromkeys(name for topic in self.topics for name in topic.reads)
+        columns = run.scalar_columns(list(names), events)
+        codes = event_codes(run, events, columns)
+        seen = Seen(run, events, codes, columns, whole or {})
+        return {k: v for topic in self.topics for k, v in topic.values(seen).items()}
+
+    def once(self, run: Run) -> dict[str, Any]:
+        """Return the EPICS values that are stored once, as the run begins."""
+        return first_values(run, self.epics_once)
+
+    def configuration(self) -> dict[str, dict[str, Any]]:
+        """Return what is stored once, by group of ``UserDataCfg`` and name."""
+        told: dict[str, dict[str, Any]] = {}
+        for topic in self.topics:
+            for group, values in topic.configuration().items():
+                told.setdefault(group, {}).update(values)
+        return told
+
+
+def light_rule(run: Run, parameters: EventParameters) -> LightRule:
+    """Return what the timing data of a run mean: as users say, else as at its hutch."""
+    given = parameters.light_status
+    rule = rule_of(parse_rules(given), run.number) if given is not None else None
+    return rule or rule_for(run.experiment, run.number)
+
+
+def _time_tool(
+    run: Run, parameters: EventParameters, problems: list[str]
+) -> TimeTool | None:
+    calibration = parameters.ttCalib
+    try:
+        return find_time_tool(
+            run,
+            parameters.timetool,
+            None if calibration is None else tuple(calibration),
+        )
+    except ParameterError as error:
+        problems.append(str(error))
+        return None
+
+
+def _unknown_names(run: Run, parameters: EventParameters) -> Iterator[str]:
+    """Say which arrays and integrating detectors the run does not have."""
+    where = f"{run.experiment} run {run.number}"
+    for name in parameters.arrays:
+        if name not in run.scalars:
+            arrays = [n for n, info in run.scalars.items() if info.shape]
+            yield unknown("array", name, arrays, where)
+    detectors = list(dict.fromkeys([*run.detectors, *beamline_detectors(run)]))
+    for name in parameters.integrating:
+        if name not in detectors:
+            yield unknown("detector", name, detectors, where)

@@ -1,0 +1,159 @@
+"""A ``prod_config`` in the place of a parameter file: ``--config``.
+
+Its functions are asked for one run, and say then what the parameter file would.  The
+file is never changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from smalldata_ana.errors import FileError, ParameterError, did_you_mean, listing
+from smalldata_ana.parameters.entry import Entry, problems_in
+from smalldata_ana.parameters.file import file_text
+from smalldata_ana.parameters.model import table_kinds
+from smalldata_ana.parameters.prod_config.evaluating import Evaluated, evaluate
+from smalldata_ana.parameters.prod_config.forms import (
+    EVENT_LISTS,
+    INTEGRATING,
+    SUMS,
+)
+from smalldata_ana.parameters.prod_config.reading import entries_of, listed
+from smalldata_ana.parameters.provenance import made
+from smalldata_ana.parameters.resolved import Resolved, by_detector
+from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.tables import EVENT, Table
+from smalldata_ana.parameters.user_code import DEFINE_DETS, CodeFile
+
+logger = logging.getLogger(__name__)
+
+_FILE = "prod_config_{}.py"
+_READ_HERE = (*EVENT_LISTS, INTEGRATING, DEFINE_DETS)
+"""What the entries do not say, and is no less obeyed."""
+
+
+def config_file(name: str, folders: Sequence[Path]) -> Path:
+    """Return the file that ``--config`` means.
+
+    Parameters
+    ----------
+    name : a file, or the part of its name after ``prod_config_``
+    folders : where to look for the latter, one after the other
+
+    Raises
+    ------
+    FileError
+        if there is none
+    """
+    candidates = [Path(name), *(folder / _FILE.format(name) for folder in folders)]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is not None:
+        return found
+    pattern = _FILE.format("*")
+    there = [path for folder in folders for path in sorted(folder.glob(pattern))]
+    names = [path.stem.removeprefix("prod_config_") for path in there]
+    raise FileError(
+        f"--config {name}: there is no such file, nor {_FILE.format(name)} in "
+        f"{listing(map(str, folders))}; there are {listing(names)}."
+        f"{did_you_mean(name, names)}"
+    )
+
+
+def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
+    """Return what a ``prod_config`` says for a run.
+
+    As in smalldata_tools, every detector of its list takes part, a detector that the
+    run does not have is left out, and if it has no function of sums, the calibrated
+    images of all detectors are summed.  A function ``define_dets`` is called when the
+    detectors are made; those that it returns are as it made them.
+
+    Parameters
+    ----------
+    path : the file; it is executed in a process of its own
+    run : the run
+    experiment : its experiment
+
+    Raises
+    ------
+    FileError
+        if there is no such file
+    ParameterError
+        if the code fails, or a parameter is unknown or has a value that is not allowed:
+        everything at once
+    """
+    code = CodeFile.of(path)
+    runs = RunRange(run, run)
+    evaluated = evaluate(code.path, runs)
+    entries, table = _read(evaluated, runs)
+    tables = (table,) if table.values else ()
+    return Resolved(
+        run=run,
+        detectors=by_detector(entries),
+        path=code.path,
+        sha256=code.sha256,
+        text=file_text(experiment, entries, tables),
+        tables=tables,
+        define_dets=code if DEFINE_DETS in evaluated.defined else None,
+        may_lack=True,
+    )
+
+
+def _read(evaluated: Evaluated, runs: RunRange) -> tuple[list[Entry], Table]:
+    """Return the entries, and the table of the event data; tell what is not read."""
+    problems = []
+    entries: list[Entry] = []
+    try:
+        entries, notes = entries_of(evaluated, runs)
+        for note in notes:
+            if note.split()[0] not in _READ_HERE:
+                logger.warning("%s: %s", evaluated.path, note)
+    except ParameterError as error:
+        problems.append(str(error))
+    values = dict(_event_values(evaluated))
+    model = table_kinds()[EVENT].model
+    for key, problem in problems_in(values, model, (), EVENT):
+        problems.append(f"{evaluated.path}: {_upstream(key)}: {problem}")
+    if problems:
+        raise ParameterError("\n".join(problems))
+    entries += _of_listed(evaluated, entries, runs)
+    return entries, Table(EVENT, values)
+
+
+def _upstream(key: str) -> str:
+    names = {ours: theirs for theirs, ours in EVENT_LISTS.items()}
+    return names.get(key, INTEGRATING)
+
+
+def _event_values(evaluated: Evaluated) -> Iterator[tuple[str, Any]]:
+    """Return what stands in the table ``[event]`` of a parameter file."""
+    for theirs, ours in EVENT_LISTS.items():
+        if evaluated.lists.get(theirs):
+            yield ours, evaluated.lists[theirs]
+    for value in evaluated.functions.get(INTEGRATING, []):
+        names = _integrating(value)
+        if names:
+            yield "integrating", names
+
+
+def _integrating(value: Any) -> list[Any]:
+    """Return the integrating detectors: the slowest, and the list of others."""
+    if not isinstance(value, list):
+        return [value] if value else []
+    flat = [v for one in value for v in (one if isinstance(one, list) else [one])]
+    return [name for name in flat if name]
+
+
+def _of_listed(
+    evaluated: Evaluated, entries: Sequence[Entry], runs: RunRange
+) -> Iterator[Entry]:
+    """Return the entries that a detector has because the file lists it."""
+    how = made("--config", file=str(evaluated.path))
+    has_sums = any(name in evaluated.functions for name in SUMS.values())
+    names = dict.fromkeys([e.detector for e in entries])
+    for name in sorted((listed(evaluated) or set()) | set(names)):
+        yield Entry(name, "use", runs, {"use": True}, made=how)
+        if not has_sums:
+            yield Entry(name, "sums", runs, {"sums": ["calib"]}, made=how)
