@@ -1,5 +1,6 @@
 """Datasets that grow with the events, of results of any length."""
 
+import sys
 from dataclasses import replace
 
 import h5py
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from smalldata_ana.detector.protocol import MISSING_INTEGER, Field, Length
-from smalldata_ana.errors import ParameterError
+from smalldata_ana.errors import MissingSoftwareError, ParameterError
 from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.event_file import EventFile
+from smalldata_ana.smalldata.growing import CHUNK_BYTES
 
 NUMBER = Field(np.dtype(np.int64), unit="pixel", long_name="row of the peak")
 VARIABLE = Field(np.dtype(np.float64), (2,), length=Length.VARIABLE)
@@ -69,3 +71,66 @@ def test_what_may_have_any_length_is_a_list(tmp_path):
     with pytest.raises(ParameterError, match="list of numbers"):
         file.write(0, {"var_image": np.zeros((2, 2))})
     file.close()
+
+
+def test_columns_of_events_that_are_not_given_are_missing(file):
+    columns = Columns(file)
+    columns.add("a", NUMBER)
+    columns.add("b", Field(np.dtype(np.float32), (2,)))
+    columns.extend_columns({"a": np.arange(3)}, 3)
+    assert file["a"][()].tolist() == [0, 1, 2]
+    assert np.isnan(file["b"][()]).all()
+    assert file["b"].shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "rows"),
+    [
+        ((), 10**7, CHUNK_BYTES // 8),
+        ((), 120, 120),
+        ((64, 64), 10**7, 32),
+        ((1000, 1000), 10**7, 1),
+    ],
+)
+def test_chunks_are_of_about_a_megabyte_and_not_more_than_there_is(
+    file, shape, expected, rows
+):
+    columns = Columns(file, expected=expected)
+    columns.add("x", Field(np.dtype(np.float64), shape))
+    assert file["x"].chunks == (rows, *shape)
+    assert file["x"].compression is None
+
+
+def test_a_file_of_few_numbers_is_small(tmp_path):
+    with h5py.File(tmp_path / "few.h5", "w") as file:
+        columns = Columns(file, expected=100)
+        for n in range(60):
+            columns.add(f"x{n}", NUMBER)
+        columns.extend([{}] * 100)
+    assert (tmp_path / "few.h5").stat().st_size < 300_000
+
+
+def test_bitshuffle_lz4(tmp_path):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    values = np.repeat(np.arange(1000.0), 100).reshape(100, 1000)
+    with h5py.File(tmp_path / "small.h5", "w") as file:
+        columns = Columns(file, compression="bitshuffle-lz4")
+        columns.add("x", Field(np.dtype(np.float64), (1000,)))
+        columns.add("ragged_y", RAGGED)
+        columns.extend_columns({"x": values, "ragged_y": list(values)}, 100)
+        filters = file["x"].id.get_create_plist()
+        assert filters.get_filter(0)[0] == hdf5plugin.BSHUF_ID
+    assert (tmp_path / "small.h5").stat().st_size < 1.2 * values.nbytes
+    with h5py.File(tmp_path / "small.h5") as file:
+        np.testing.assert_array_equal(file["x"], values)
+
+
+def test_compression_without_its_package(file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    with pytest.raises(MissingSoftwareError, match=r"smalldata_ana\[compression\]"):
+        Columns(file, compression="bitshuffle-lz4")
+
+
+def test_an_unknown_compression(file):
+    with pytest.raises(ParameterError, match="Did you mean 'bitshuffle-lz4'"):
+        Columns(file, compression="bitshufle-lz4")

@@ -43,7 +43,7 @@ def test_results_are_those_of_the_functions(run):
     assert found["ROI_sum"] == image[0, 4:20, 5:15].sum()
     # the pixels at the edge of a panel are masked
     assert found["all_max"] == image[:, 1:-1, 1:-1].max()
-    assert found.keys() == det.describe().keys()
+    assert found.keys() == det.fields.keys()
 
 
 def test_results_of_the_same_name_are_refused(run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -33,6 +33,12 @@ from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.events import Event
 
 logger = logging.getLogger(__name__)
+
+Fields = Mapping[str, Mapping[str, Field]]
+"""The results of each function, by its name."""
+
+Failed = Callable[[str, Exception], None]
+"""Is told which function raised what on an event."""
 
 
 @dataclass
@@ -114,6 +120,7 @@ class DetObject(PixelArrays):
         self._before = FramesBefore(run, detname, calibration.looks_back)
         self.evt = EventData()
         self.funcs: dict[str, Function] = {}
+        self._frozen = False
         self.sums = Sums(self.shape, lambda: self.geometry)
 
     def __repr__(self) -> str:
@@ -186,48 +193,75 @@ class DetObject(PixelArrays):
             )
         func.attach(self)
         described = described_as(func.name, func.describe())
-        taken = self.describe().keys() & described.keys()
+        taken = self.fields.keys() & described.keys()
         if taken:
             raise ParameterError(
                 f"{func.name!r} gives {sorted(taken)}, which another function of "
                 f"{self.name!r} gives already; give another name"
             )
         self.funcs[func.name] = func
-        vars(self).pop("fields", None)
+        self._forget_fields()
 
-    def processFuncs(self) -> None:
+    def processFuncs(self, failed: Failed | None = None) -> None:
         """Let all functions work on the event that was read last.
 
         Where the detector has no data, the results are NaN (or `MISSING_INTEGER`), or
         have length 0 if their length may differ.
+
+        Parameters
+        ----------
+        failed : is told what a function raised, whose results are then missing in this
+            event; by default the error is raised, and the event has no results
 
         Raises
         ------
         ParameterError
             if a result is not of the type and shape that its function described
         """
-        if self.evt.dat is None:
-            missing = {key: item.missing() for key, item in self.fields.items()}
-            self.evt.results = missing
-            return
-        found: dict[str, Any] = {}
+        results: dict[str, Array] = {}
         for name, func in self.funcs.items():
-            found |= chained_names(name, func.process(self.evt.dat))
-        if found.keys() != self.fields.keys():
-            self.fields = self.describe()
-        self.evt.results = _as_described(found, self.fields)
+            if self.evt.dat is None:
+                results |= _missing(self.fields_of[name])
+                continue
+            try:
+                results |= self._results_of(name, func, self.evt.dat)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(name, error)
+                results |= _missing(self.fields_of[name])
+        self.evt.results = results
 
-    def describe(self) -> dict[str, Field]:
-        """Return the results that the functions give for each event."""
-        fields: dict[str, Field] = {}
-        for name, func in self.funcs.items():
-            fields |= described_as(name, func.describe())
-        return fields
+    def _results_of(self, name: str, func: Function, image: Array) -> dict[str, Array]:
+        found = chained_names(name, func.process(image))
+        if found.keys() != self.fields_of[name].keys() and not self._frozen:
+            self._forget_fields()
+        return _as_described(found, self.fields_of[name])
+
+    def freeze(self, fields_of: Fields | None = None) -> None:
+        """Hold the functions to a description; other results are an error from now on.
+
+        Parameters
+        ----------
+        fields_of : the results of each function; default: what they describe now
+        """
+        self.fields_of = dict(fields_of or self.fields_of)
+        vars(self).pop("fields", None)
+        self._frozen = True
 
     @cached_property
     def fields(self) -> dict[str, Field]:
-        """What `describe` said before the first event."""
-        return self.describe()
+        """The results that the functions give for each event."""
+        return {key: f for of in self.fields_of.values() for key, f in of.items()}
+
+    @cached_property
+    def fields_of(self) -> dict[str, Mapping[str, Field]]:
+        """What each function described when it was asked last."""
+        return {n: described_as(n, f.describe()) for n, f in self.funcs.items()}
+
+    def _forget_fields(self) -> None:
+        for name in ("fields", "fields_of"):
+            vars(self).pop(name, None)
 
     @property
     def lookback(self) -> int:
@@ -279,7 +313,7 @@ class DetObject(PixelArrays):
         event = self.evt.event
         if event is None or self.evt.dat is None:
             return
-        shot = Shot(event.number, dropped, laser)
+        shot = Shot(event.number_in_run, dropped, laser)
         if self.sums.need_light and (dropped is None or laser is None):
             shot = shot.with_codes_of(event)
         self.sums.add(self.evt.dat, shot)
@@ -323,7 +357,7 @@ class DetObject(PixelArrays):
 
     def _prepare(self) -> None:
         super()._prepare()
-        vars(self).pop("fields", None)
+        self._forget_fields()
         for func in self.funcs.values():
             func.attach(self)
 
@@ -362,6 +396,10 @@ def _check(run: Run, detname: str, run_number: int | None, apply_mask: int) -> N
         raise ParameterError(f"applyMask = {apply_mask!r} is not 0, 1 or 2")
 
 
+def _missing(fields: Mapping[str, Field]) -> dict[str, Array]:
+    return {key: field.missing() for key, field in fields.items()}
+
+
 def _as_described(
     found: Mapping[str, Any], fields: Mapping[str, Field]
 ) -> dict[str, Array]:
@@ -385,13 +423,16 @@ def functions_as_dict(funcs: Mapping[str, Function]) -> dict[str, Any]:
     return {
         f"{name}__{path}_{key}": value
         for name, outer in funcs.items()
-        for path, func in _with_chained(outer)
+        for path, func in with_chained(outer)
         for key, value in func.params_as_dict().items()
     }
 
 
-def _with_chained(func: Function) -> Iterator[tuple[str, Function]]:
-    """Yield a function, and those below it with the names that lead to them."""
+def with_chained(func: Function) -> Iterator[tuple[str, Function]]:
+    """Yield a function, and those below it with the names that lead to them.
+
+    A function counts as chained to itself.
+    """
     yield func.name, func
     for name, chained in func.funcs.items():
         yield from _below(name, chained)

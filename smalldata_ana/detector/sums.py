@@ -38,6 +38,7 @@ from smalldata_ana.errors import ParameterError, did_you_mean, listing
 
 Array = npt.NDArray[Any]
 Totals = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 COUNT = "_nEvents"
 """What follows a sum's key where the number of its events is stored."""
@@ -147,10 +148,10 @@ class _Accumulators:
         flat = np.ascontiguousarray(image, np.float32).reshape(-1)
         add_image(flat, rows, self.limits, self.what, self.maximum, self.totals)
 
-    def merge(self, later: Self) -> None:
+    def merge(self, later: Totals) -> None:
         largest = self.maximum
-        self.totals[~largest] += later.totals[~largest]
-        self.totals[largest] = np.maximum(self.totals[largest], later.totals[largest])
+        self.totals[~largest] += later[~largest]
+        self.totals[largest] = np.maximum(self.totals[largest], later[largest])
 
 
 class Sums(Mapping[str, Array]):
@@ -209,6 +210,11 @@ class Sums(Mapping[str, Array]):
         """True if some sum depends on X-rays or laser."""
         return any(algorithm.needs_light for algorithm in self._algorithms)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the totals take [bytes]."""
+        return len(self._algorithms) * math.prod(self.shape) * 8
+
     def add(self, image: Array, shot: Shot) -> None:
         """Add an image to the sums that it belongs to; it is not changed.
 
@@ -249,10 +255,30 @@ class Sums(Mapping[str, Array]):
                 f"sums of {other.shape} with {listing(other._row_of)} cannot be added "
                 f"to those of {self.shape} with {listing(self._row_of)}"
             )
-        if other._accumulators is None:
-            return
-        self._begun().merge(other._accumulators)
-        self._events = [a + b for a, b in zip(self._events, other._events, strict=True)]
+        self.add_stored(*other.stored())
+
+    def stored(self) -> tuple[Totals, Counts]:
+        """Return what was summed, for `add_stored` of sums with the same keys.
+
+        Returns
+        -------
+        totals : (sums, pixels), or (0, pixels) if nothing was summed
+        events : (sums,), number of events in each
+        """
+        begun = self._accumulators
+        nothing = np.zeros((0, math.prod(self.shape)))
+        return nothing if begun is None else begun.totals, np.array(self._events, int)
+
+    def add_stored(self, totals: Totals, events: Counts) -> None:
+        """Add what `stored` returned for later events."""
+        if len(totals):
+            self._begun().merge(totals)
+        self._events = [a + int(b) for a, b in zip(self._events, events, strict=True)]
+
+    def clear(self) -> None:
+        """Begin anew with the same keys."""
+        self._accumulators = None
+        self._events = [0] * len(self._algorithms)
 
     def _begun(self) -> _Accumulators:
         if self._accumulators is None:

@@ -8,41 +8,22 @@ event.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import h5py
-import numpy as np
 
-from smalldata_ana.detector.protocol import Array, Field, Length
-from smalldata_ana.errors import ParameterError
-
-CHUNK_BYTES = 1 << 20
-"""Size of a chunk of a dataset, about."""
-
-_COUNT = Field(np.dtype(np.int64), long_name="number of values in the event")
-
-
-_BY_PREFIX = {"var_": Length.VARIABLE, "ragged_": Length.RAGGED}
-
-
-def length_of(path: str) -> Length:
-    """Return what the name of a dataset says of the number of its values."""
-    for part in path.split("/"):
-        for prefix, length in _BY_PREFIX.items():
-            if part.startswith(prefix):
-                return length
-    return Length.FIXED
-
-
-def length_path(path: str) -> str:
-    """Return where the number of values in each event is, for a `VARIABLE` dataset.
-
-    That is beside the first part of the path that begins with ``var_``.
-    """
-    parts = path.split("/")
-    last = next(n for n, part in enumerate(parts) if part.startswith("var_"))
-    return "/".join(parts[: last + 1]) + "_len"
+from smalldata_ana.detector.protocol import Field, Length
+from smalldata_ana.smalldata.batch import (
+    COUNT,
+    Column,
+    Row,
+    arrays_of,
+    length_path,
+    stacked,
+)
+from smalldata_ana.smalldata.compression import filters
+from smalldata_ana.smalldata.growing import Growing
+from smalldata_ana.smalldata.parts import Part
 
 
 class Columns:
@@ -50,16 +31,35 @@ class Columns:
 
     Parameters
     ----------
-    file : open for writing; it stays open
+    file : open for writing, or a group of it; it stays open
+    compression : of the datasets, one of `smalldata_ana.smalldata.compression.NAMES`;
+        None: they are not compressed
+    expected : number of events that there will be, where it is known: the chunks of a
+        file of few events are smaller then; there may be more or less
 
     Attributes
     ----------
     fields : what is stored, by path
     events : number of events that were written
+
+    Raises
+    ------
+    ParameterError
+        if there is no such compression
+    MissingSoftwareError
+        if its package is not installed
     """
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(
+        self,
+        file: h5py.Group,
+        compression: str | None = None,
+        expected: int | None = None,
+    ) -> None:
         self._file = file
+        self._filters = filters(compression)
+        self._expected = expected
+        self._datasets: dict[str, Growing] = {}
         self.fields: dict[str, Field] = {}
         self.events = 0
 
@@ -68,73 +68,76 @@ class Columns:
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             from h5py, if the path is taken, or leads through a dataset
         """
         self._create(path, field)
         self.fields[path] = field
-        if field.length is Length.VARIABLE and length_path(path) not in self._file:
-            self._create(length_path(path), _COUNT, fill=0)
+        if field.length is Length.VARIABLE and length_path(path) not in self._datasets:
+            self._create(length_path(path), COUNT, fill=0)
 
-    def extend(self, rows: Sequence[Mapping[str, Array]]) -> None:
-        """Append some events, each with values by path; what it lacks is missing."""
-        for path, field in self.fields.items():
-            missing = field.missing()
-            values = [row.get(path, missing) for row in rows]
-            append = {
-                Length.FIXED: self._append_fixed,
-                Length.VARIABLE: self._append_joined,
-                Length.RAGGED: self._append_ragged,
-            }[field.length]
-            append(path, field, values)
-        self.events += len(rows)
+    def extend(
+        self, rows: Sequence[Row], columns: Mapping[str, Column] | None = None
+    ) -> None:
+        """Append some events, each with values by path; what it lacks is missing.
+
+        Parameters
+        ----------
+        rows : the values of each event
+        columns : the values of other paths, as `extend_columns` takes them
+
+        Raises
+        ------
+        ParameterError
+            as `extend_columns`
+        """
+        self.extend_columns(stacked(self.fields, rows, columns), len(rows))
+
+    def extend_columns(self, columns: Mapping[str, Column], count: int) -> None:
+        """Append some events, of each path all values at once.
+
+        Parameters
+        ----------
+        columns : by path ``(count, *shape)``, or, of results of which an event may have
+            any number, an array for each event; what is not given is missing
+        count : the number of events
+
+        Raises
+        ------
+        ParameterError
+            if a path is unknown, or the values are not for so many events, or results
+            of one function differ in their number; nothing is written then
+        """
+        for path, array in arrays_of(self.fields, columns, count).items():
+            self._datasets[path].append(array)
+        self.events += count
+
+    def append_file(self, part: h5py.Group) -> None:
+        """Append the events of a part, a limited number in memory at a time.
+
+        Parameters
+        ----------
+        part : as `smalldata_ana.smalldata.parts.write_part` made it, of these `fields`
+
+        Raises
+        ------
+        FileError
+            if it is not a part of these fields; nothing is written then
+        """
+        read = Part(part, self.fields)
+        for path, block in read.blocks():
+            self._datasets[path].append(block)
+        self.events += read.events
 
     def _create(self, path: str, field: Field, fill: float | None = None) -> None:
-        fixed, ragged = (field.length is x for x in (Length.FIXED, Length.RAGGED))
-        shape = () if ragged else field.shape
-        row = max(1, math.prod(shape) * field.dtype.itemsize)
-        if fixed and fill is None:
-            fill = field.missing().flat[0] if row else None
-        dataset = self._file.create_dataset(
+        if field.length is Length.FIXED and fill is None and 0 not in field.shape:
+            fill = field.missing().flat[0]
+        self._datasets[path] = Growing(
+            self._file,
             path,
-            shape=(0 if field.length is Length.VARIABLE else self.events, *shape),
-            maxshape=(None, *shape),
-            chunks=(max(1, CHUNK_BYTES // row), *shape),
-            dtype=h5py.vlen_dtype(field.dtype) if ragged else field.dtype,
-            fillvalue=fill,
+            field,
+            rows=0 if field.length is Length.VARIABLE else self.events,
+            fill=fill,
+            filters=self._filters,
+            expected=self._expected,
         )
-        texts = {"units": field.unit, "long_name": field.long_name}
-        dataset.attrs.update({key: text for key, text in texts.items() if text})
-
-    def _append_fixed(
-        self, path: str, field: Field, values: Sequence[Array | np.int64]
-    ) -> None:
-        dataset = self._file[path]
-        dataset.resize(self.events + len(values), axis=0)
-        if values:
-            dataset[self.events :] = np.array(values, field.dtype)
-
-    def _append_joined(self, path: str, field: Field, values: Sequence[Array]) -> None:
-        dataset = self._file[path]
-        begin = len(dataset)
-        dataset.resize(begin + sum(map(len, values)), axis=0)
-        if len(dataset) > begin:
-            dataset[begin:] = np.concatenate(values)
-        self._count(path, [np.int64(len(value)) for value in values])
-
-    def _count(self, path: str, lengths: Sequence[np.int64]) -> None:
-        """Append lengths, or check them against those of another of the function."""
-        counts = self._file[length_path(path)]
-        if len(counts) == self.events:
-            self._append_fixed(length_path(path), _COUNT, lengths)
-        elif not np.array_equal(counts[self.events :], lengths):
-            raise ParameterError(
-                f"{path!r} has not as many values in each event as the results beside "
-                f"it, whose number is in {length_path(path)!r}"
-            )
-
-    def _append_ragged(self, path: str, field: Field, values: Sequence[Array]) -> None:
-        dataset = self._file[path]
-        dataset.resize(self.events + len(values), axis=0)
-        for row, value in enumerate(values, start=self.events):
-            dataset[row] = np.asarray(value, field.dtype)

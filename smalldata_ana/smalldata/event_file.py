@@ -18,7 +18,8 @@ import numpy as np
 from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.safe_files import make_folder, replacing
-from smalldata_ana.smalldata.columns import Columns, length_of
+from smalldata_ana.smalldata.batch import length_of
+from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.layout import TIMESTAMP
 
 Row = dict[str, Any]

@@ -12,6 +12,8 @@ from smalldata_ana.detector.protocol import Field, stored_names
 TIMESTAMP = "timestamp"
 CONFIGURATION = "UserDataCfg"
 PARAMETERS = f"{CONFIGURATION}/params"
+PRODUCER = f"{CONFIGURATION}/producer"
+SUMS = "Sums"
 
 Layout = dict[str, Field]
 """The datasets with a row for each event, by their path in the file."""

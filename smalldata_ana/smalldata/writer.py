@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,15 +9,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import h5py
-import numpy as np
 
-from smalldata_ana.detector.det_object import DetObject, functions_as_dict
+from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import FileError
 from smalldata_ana.parameters.resolved import Resolved
-from smalldata_ana.parameters.toml_text import plain
 from smalldata_ana.safe_files import make_folder, replacing
 from smalldata_ana.smalldata.columns import Columns
-from smalldata_ana.smalldata.layout import CONFIGURATION, PARAMETERS, Layout
+from smalldata_ana.smalldata.configuration import write_configuration
+from smalldata_ana.smalldata.layout import Layout
 
 
 class SmallDataWriter:
@@ -86,39 +84,4 @@ class SmallDataWriter:
         self, resolved: Resolved, detectors: Iterable[DetObject]
     ) -> None:
         """Record the parameters, and what each detector was calibrated with."""
-        text = self._file.create_dataset(PARAMETERS, data=resolved.text)
-        text.attrs["path"] = str(resolved.path)
-        text.attrs["sha256"] = resolved.sha256
-        for detector in detectors:
-            group = self._file.create_group(f"{CONFIGURATION}/{detector.name}")
-            for key, value in _configuration(detector).items():
-                group.create_dataset(key, data=value)
-
-
-def _configuration(detector: DetObject) -> dict[str, Any]:
-    """Return what ``UserDataCfg/<detector>`` holds.
-
-    In the masks 1 = good: ``cmask`` has all that the parameters mask as well, and
-    ``good``, the pixels that the functions use, also lacks those without constants.
-    """
-    values: dict[str, Any] = {
-        "mask": detector.mask,
-        "cmask": detector.cmask,
-        "good": detector.good.astype(np.uint8),
-        "unit": detector.unit,
-        "common_mode": detector.common_mode,
-        **functions_as_dict(detector.funcs),
-    }
-    return {key: storable(value) for key, value in values.items()}
-
-
-def storable(value: Any) -> Any:
-    """Return a parameter as HDF5 can hold it: numbers, text, or JSON for the rest."""
-    if isinstance(value, np.ndarray | str | int | float):
-        return value
-    value = plain(value)
-    try:
-        array = np.array(value)
-    except ValueError:  # lists of different lengths
-        return json.dumps(value)
-    return array if array.dtype.kind in "buif" else json.dumps(value)
+        write_configuration(self._file, resolved, detectors, {})
