@@ -11,6 +11,8 @@ import pytest
 SOURCE = Path(__file__).parent.parent
 # Modules that are imported only where they are needed, or not by the core at all.
 HEAVY = ("IPython", "matplotlib.pyplot", "numba", "psana", "pyFAI", "tqdm", "xarray")
+# What the producer's worker processes have before they begin to work.
+PRELOADED = "preloaded"
 PROMPTS = ("session", "commands", "simulation", "__main__")
 
 
@@ -19,7 +21,9 @@ def core_modules() -> list[str]:
     names = []
     for path in sorted((SOURCE / "smalldata_ana").rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        if parts[1] not in PROMPTS and not parts[-1].endswith("kernels"):
+        if parts[-1].endswith("kernels") or parts[-1] == PRELOADED:
+            continue
+        if parts[1] not in PROMPTS:
             names.append(".".join(parts).removesuffix(".__init__"))
     return names
 

@@ -1,76 +1,129 @@
-"""The producer's command line: from a run and its parameters to small data."""
+"""The producer's command line: from runs and their parameters to small data."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from smalldata_ana.commands import add_log_level, run_command, set_log_level
-from smalldata_ana.errors import UsageError
+from smalldata_ana.commands import run_command, set_log_level
+from smalldata_ana.commands.producer_options import parser
+from smalldata_ana.commands.producer_reports import progress_of, summary
+from smalldata_ana.errors import RunNotFound, UsageError
+from smalldata_ana.parameters.run_range import run_list
 
 if TYPE_CHECKING:
-    from smalldata_ana.detector.det_object import DetObject
     from smalldata_ana.parameters.resolved import Resolved
     from smalldata_ana.places import Places
+    from smalldata_ana.producing.choices import Choices
+    from smalldata_ana.producing.executors import Workers
+    from smalldata_ana.producing.planning import Plan
     from smalldata_ana.sources.base import Run
-
-logger = logging.getLogger(__name__)
 
 EXIT_INCOMPLETE = 3
 
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    options = argparse.ArgumentParser(
-        prog="smd_producer.py",
-        description="Reduce the events of a run to small data, as the experiment's "
-        "parameter file says.  Defaults are in brackets; <results> is "
-        "<experiment>/results/smalldata_ana.",
-    )
-    folder: dict[str, Any] = {"type": Path, "metavar": "DIR"}
-    file: dict[str, Any] = {"type": Path, "metavar": "FILE"}
-    add = options.add_argument
-    add("-r", "--run", type=int, help="run number [$RUN_NUM]")
-    add("-e", "--experiment", metavar="EXP", help="experiment [$EXPERIMENT]")
-    add("-d", "--directory", **folder, help="output [<experiment>/hdf5/smalldata]")
-    add("--params", **file, help="parameters [<results>/params/<EXP>.toml]")
-    add("--xtc-dir", **folder, help="xtc2 files [<experiment>/xtc]")
-    add("--files", nargs="+", **file, help="the xtc2 files of one run, one by one")
-    add(
-        "--calib-dir",
-        **folder,
-        help="constants [$SMALLDATA_ANA_CALIB]",
-    )
-    add("-n", "--nevents", type=int, metavar="N", help="only the first N events [all]")
-    add_log_level(options)
-    return options
+_POLL = 1.0
+"""Between two looks for the files of a run [s]."""
 
 
 @run_command
 def main(argv: list[str]) -> int:
     """Run the producer and return its exit code.
 
-    0: done; 2: wrong input, nothing was written; 3: written, but the data of the run
-    are incomplete; 130: interrupted, nothing was written.
+    0: done; 1: an error in the user's code; 2: wrong input, nothing was written; 3:
+    written, but the data of the run are incomplete; 130, 143: interrupted, finished
+    parts are kept.
     """
     options = parser().parse_args(argv)
     set_log_level(options.log_level)
-    return _produce(options)
+    _check(options)
+    codes = []
+    with _workers(options.nproc) as workers:
+        for number in _numbers(options):
+            codes.append(_produce(options, number, workers))
+    return max(codes, default=0)
 
 
-def _produce(options: argparse.Namespace) -> int:
-    from smalldata_ana.parameters.file import ParameterFile
-    from smalldata_ana.pipeline import build_detectors
+def _check(options: argparse.Namespace) -> None:
+    for name in ("nevents", "nproc", "gather_interval"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value} is not a number above 0")
+    if options.params and options.config:
+        raise UsageError("--params and --config cannot both be given")
+
+
+@contextmanager
+def _workers(number: int | None) -> Iterator[Callable[[], Workers]]:
+    """Give what begins the processes when they are needed, and ends them."""
+    begun: list[Workers] = []
+
+    def begin() -> Workers:
+        from smalldata_ana.producing import executors
+
+        if not begun:
+            begun.append(executors.Workers(number))
+        return begun[0]
+
+    try:
+        yield begin
+    finally:
+        for workers in begun:
+            workers.close()
+
+
+def _numbers(options: argparse.Namespace) -> list[int | None]:
+    """Return the runs to work on; None for that of the files."""
+    text = options.run or os.environ.get("RUN_NUM")
+    if options.files is not None:
+        return [None if options.run is None else int(options.run)]
+    made = _made(options) if options.stale else None
+    if text is None and made is None:
+        raise UsageError("which run? Give -r RUN, or set RUN_NUM")
+    if text is None:
+        return list(made or ())
+    return [n for n in run_list(text) if made is None or n in made]
+
+
+def _made(options: argparse.Namespace) -> list[int]:
+    """Return the runs of which there are files."""
     from smalldata_ana.places import places
 
-    if options.nevents is not None and options.nevents < 1:
-        raise UsageError(f"--nevents {options.nevents} is not a number of events")
-    run = _open(options)
+    experiment = _experiment(options)
+    folder = places(experiment, directory=options.directory).smalldata
+    names = [re.fullmatch(rf"{experiment}_Run(\d+)\.h5", p.name) for p in _in(folder)]
+    made = sorted(int(name[1]) for name in names if name)
+    if not made:
+        raise UsageError(f"there are no files of {experiment} in {folder}")
+    return made
+
+
+def _in(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _experiment(options: argparse.Namespace) -> str:
+    name: str | None = options.experiment or os.environ.get("EXPERIMENT")
+    if name is None:
+        raise UsageError("which experiment? Give -e EXP, or set EXPERIMENT")
+    return name
+
+
+def _produce(
+    options: argparse.Namespace, number: int | None, workers: Callable[[], Workers]
+) -> int:
+    """Make the file of one run; return the exit code."""
+    from smalldata_ana.places import places
+    from smalldata_ana.producing.production import Production
+
+    run = _open(options, number)
     try:
         where = places(
             run.experiment,
@@ -78,78 +131,118 @@ def _produce(options: argparse.Namespace) -> int:
             directory=options.directory,
             loose_files=options.files is not None,
         )
-        parameters = ParameterFile.load(where.params, run.experiment)
-        resolved = parameters.resolve(run.number)
-        detectors = build_detectors(run, resolved)
-        missing = _write(run, resolved, detectors, where, options.nevents)
-        _summary(run, options.nevents, missing, where.smalldata_file(run.number))
-        return EXIT_INCOMPLETE if run.problems else 0
+        file = where.smalldata_file(run.number)
+        choices = _choices(options)
+        if options.stale:
+            stale = _stale(options, run, where, file)
+            if stale is None or options.dry_run:
+                return 0
+            choices = stale
+        plan = _plan(options, run, where, choices)
+        if options.dry_run:
+            print(plan.text(options.nevents))
+            return 0
+        with progress_of(f"{run.experiment} run {run.number}") as progress:
+            result = Production(
+                plan,
+                file,
+                limit=options.nevents,
+                resume=options.resume,
+                compression=options.compression,
+                progress=progress,
+            ).run(workers())
     finally:
         run.close()
+    print("\n".join(summary(run, result)))
+    return EXIT_INCOMPLETE if result.problems else 0
 
 
-def _open(options: argparse.Namespace) -> Run:
+def _open(options: argparse.Namespace, number: int | None) -> Run:
+    """Open a run, as soon as its files are there."""
     from smalldata_ana.opening import open_run
 
-    experiment, number = options.experiment, options.run
-    if options.files is None:
-        experiment = experiment or os.environ.get("EXPERIMENT")
-        if experiment is None:
-            raise UsageError("which experiment? Give -e EXP, or set EXPERIMENT")
-        number = _number_from_environment() if number is None else number
-    return open_run(
-        experiment,
-        number,
-        xtc_dir=options.xtc_dir,
-        files=options.files,
-        calib_dir=options.calib_dir,
+    experiment = options.experiment if options.files else _experiment(options)
+    end = time.monotonic() + options.wait
+    while True:
+        try:
+            return open_run(
+                experiment,
+                number,
+                xtc_dir=options.xtc_dir,
+                files=options.files,
+                calib_dir=options.calib_dir,
+                live=options.live,
+                recorders=not options.norecorder,
+            )
+        except RunNotFound:
+            if time.monotonic() > end:
+                raise
+            time.sleep(min(_POLL, options.wait))
+
+
+def _plan(
+    options: argparse.Namespace, run: Run, where: Places, choices: Choices
+) -> Plan:
+    """Return what is to be done; everything that is wrong is found here."""
+    from smalldata_ana.producing.planning import plan
+
+    return plan(
+        run,
+        _resolved(options, run, where, choices),
+        where.parts(run.number),
+        choices,
+        size=options.gather_interval,
+        strict=options.strict,
     )
 
 
-def _number_from_environment() -> int:
-    text = os.environ.get("RUN_NUM")
-    if text is None:
-        raise UsageError("which run? Give -r RUN, or set RUN_NUM")
-    if not text.isdecimal():
-        raise UsageError(f"RUN_NUM = {text!r} is not the number of a run")
-    return int(text)
+def _choices(options: argparse.Namespace) -> Choices:
+    from smalldata_ana.producing import choices
+
+    return choices.Choices(
+        detectors=options.detectors,
+        default=options.default,
+        full=options.full,
+        image=options.image,
+        epics_all=options.epicsAll,
+        sums=not options.nosum,
+    )
 
 
-def _write(
-    run: Run,
-    resolved: Resolved,
-    detectors: Sequence[DetObject],
-    where: Places,
-    limit: int | None,
-) -> Counter[str]:
-    """Write the small data; return the events without data, by detector."""
-    from smalldata_ana.pipeline import process_events
-    from smalldata_ana.smalldata.layout import layout_of
-    from smalldata_ana.smalldata.writer import SmallDataWriter
+def _stale(
+    options: argparse.Namespace, run: Run, where: Places, file: Path
+) -> Choices | None:
+    """Return the options that a file was made with, if it would be another one now."""
+    from smalldata_ana.producing.record import Record
 
-    missing = Counter({detector.name: 0 for detector in detectors})
-    events = _progress(range(len(run))[:limit])
-    path = where.smalldata_file(run.number)
-    with SmallDataWriter(path, layout_of(detectors)) as writer:
-        writer.write_configuration(resolved, detectors)
-        for row in process_events(run, detectors, events):
-            writer.write(row)
-            missing.update(d.name for d in detectors if d.evt.dat is None)
-    return missing
+    record = Record.read(file)
+    resolved = _resolved(options, run, where, record.choices)
+    changes = record.changes(run, resolved)
+    title = f"{run.experiment} run {run.number}"
+    print(f"{title}: " + ("as it would be made now" if not changes else "stale"))
+    for change in changes:
+        print(f"  {change}")
+    return record.choices if changes else None
 
 
-def _progress(events: Sequence[int]) -> Iterator[int]:
-    from tqdm import tqdm
+def _resolved(
+    options: argparse.Namespace, run: Run, where: Places, choices: Choices
+) -> Resolved:
+    """Return the parameters of a run, from wherever the user wants them."""
+    from smalldata_ana.own_functions import load_functions
+    from smalldata_ana.parameters.file import ParameterFile
+    from smalldata_ana.producing.choices import no_parameters
 
-    shown: Iterable[int] = tqdm(events, unit=" events", delay=0.2, disable=None)
-    yield from shown
+    functions = load_functions(options.functions) if options.functions else None
+    if options.config:
+        from smalldata_ana.parameters.prod_config import config_file, resolved_of_config
 
-
-def _summary(run: Run, limit: int | None, missing: Counter[str], path: Path) -> None:
-    written = len(range(len(run))[:limit])
-    print(f"{run.experiment} run {run.number}: {written} of {len(run)} events written")
-    for detector, count in missing.items():
-        print(f"  {detector}: {count} events without data")
-    for problem in run.problems:
-        print(f"  incomplete: {problem}")
-    print(f"  output: {path}")
+        folders = [Path(sys.argv[0]).parent, where.params.parent]
+        path = config_file(options.config, folders)
+        found = resolved_of_config(path, run.number, run.experiment)
+    elif not where.params.exists() and choices.need_no_parameters:
+        found = no_parameters(run, where.params)
+    else:
+        file = ParameterFile.load(where.params, run.experiment)
+        found = file.resolve(run.number)
+    return replace(found, functions=functions)

@@ -1,0 +1,124 @@
+"""Where batches are worked on: this process, processes of this machine, or MPI."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing.connection import wait
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PRELOAD = ("smalldata_ana.producing.preloaded",)
+_SINGLE = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+"""Workers are the parallel part: within one, nothing else is."""
+
+_WORLD = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
+
+
+class SerialExecutor(Executor):
+    """An executor that does the work when it is submitted, in this process."""
+
+    def submit(
+        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Call a function, and return its result or error as a future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def under_mpi() -> bool:
+    """Tell whether this is ``python -m mpi4py.futures`` with more than one process."""
+    futures = (
+        "mpi4py.futures" in sys.modules or "mpi4py.futures.__main__" in sys.modules
+    )
+    return futures and any(int(os.environ.get(name, "1")) > 1 for name in _WORLD)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Workers:
+    """The processes of a job, which can be begun anew when one of them has died.
+
+    Parameters
+    ----------
+    number : how many; None: one for each core, or those that MPI gives
+    """
+
+    def __init__(self, number: int | None = None) -> None:
+        self.mpi = under_mpi()
+        self.number = self._mpi_workers() if self.mpi else number or cores()
+        self.executor = self._begin()
+
+    @property
+    def here(self) -> bool:
+        """True if the work is done in this process."""
+        return isinstance(self.executor, SerialExecutor)
+
+    def restart(self) -> None:
+        """Replace all processes, after one of them has died."""
+        self.kill()
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        self.executor = self._begin()
+
+    def kill(self) -> None:
+        """End the processes of this machine at once, whatever they are doing."""
+        # An executor would end them with the signal that they leave to the parent.
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    def close(self) -> None:
+        """Wait for the processes to end."""
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+    def _begin(self) -> Executor:
+        if self.mpi:
+            from mpi4py.futures import MPIPoolExecutor
+
+            executor: Executor = MPIPoolExecutor()
+            return executor
+        if self.number == 1:
+            return SerialExecutor()
+        for name, value in _SINGLE.items():
+            os.environ.setdefault(name, value)
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(_PRELOAD))
+        return ProcessPoolExecutor(
+            self.number, mp_context=context, initializer=_be_a_worker
+        )
+
+    @staticmethod
+    def _mpi_workers() -> int:
+        from mpi4py import MPI
+
+        return max(1, int(MPI.COMM_WORLD.Get_size()) - 1)
+
+
+def _be_a_worker() -> None:
+    """Leave signals to the parent, and end when it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The parent has told what is to be told; here it would come once more per worker.
+    logging.getLogger("smalldata_ana").setLevel(logging.ERROR)
+    parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """End this process when another has ended, even if that was killed."""
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,107 @@
+"""From the parts of a run to one plain file, sorted by time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.protocol import Array
+from smalldata_ana.errors import FileError
+from smalldata_ana.producing import part_file, windows
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.job import Job
+from smalldata_ana.producing.windows import Windows
+from smalldata_ana.safe_files import reason, replacing
+from smalldata_ana.smalldata.columns import Columns
+from smalldata_ana.smalldata.compression import READABLE
+from smalldata_ana.smalldata.configuration import write_configuration
+from smalldata_ana.smalldata.layout import SUMS
+from smalldata_ana.smalldata.nexus import mark
+
+
+def merge(
+    job: Job,
+    batches: Sequence[Batch],
+    detectors: Sequence[DetObject],
+    target: Path,
+    record: Mapping[str, Any],
+    compression: str | None = None,
+) -> None:
+    """Write the file of a run from its parts, which are kept.
+
+    Parameters
+    ----------
+    job : the job
+    batches : those whose parts are complete, in the order of the events
+    detectors : with the same functions and sums as in the workers
+    target : the file; it is written aside, and replaces one that is there
+    record : how it was made, for ``UserDataCfg/producer``
+    compression : of the datasets, or None
+
+    Raises
+    ------
+    FileError
+        if it cannot be written, or a part cannot be read
+    """
+    with replacing(target) as aside:
+        try:
+            with h5py.File(aside, "w") as file:
+                _fill(file, job, batches, detectors, compression)
+                write_configuration(file, job.resolved, detectors, record)
+                mark(file)
+        except OSError as error:
+            raise FileError(f"cannot write {target}: {reason(error)}") from error
+
+
+def _fill(
+    file: h5py.File,
+    job: Job,
+    batches: Sequence[Batch],
+    detectors: Sequence[DetObject],
+    compression: str | None,
+) -> None:
+    expected = sum(map(len, batches))
+    tables = {}
+    for table, layout in part_file.tables_of(job).items():
+        tables[table] = Columns(file, compression, expected)
+        for path, field in layout.items():
+            tables[table].add(path, field)
+    sums = {d.name: d.sums for d in detectors if len(d.sums)}
+    for of_detector in sums.values():
+        of_detector.clear()
+    whole: dict[str, Windows] = {}
+    for batch in batches:
+        with h5py.File(job.part_path(batch)) as part:
+            for table, columns in tables.items():
+                part_file.append_rows(columns, table, part)
+            part_file.add_sums(part, sums)
+            for name in job.integrating:
+                later = windows.read_part(part, name)
+                if name in whole:
+                    whole[name].append(later)
+                else:
+                    whole[name] = later
+    _write_windows(file, job, whole)
+    for name, of_detector in sums.items():
+        for key, total in of_detector.items():
+            _write_sum(file, f"{SUMS}/{name}_{key}", total)
+
+
+def _write_sum(file: h5py.File, path: str, total: Array) -> None:
+    """Write a sum or its number of events; images compressed, panel by panel."""
+    if not total.shape:
+        file[path] = total
+        return
+    chunks = (1,) * (total.ndim - 2) + total.shape[-2:]
+    file.create_dataset(path, data=total, chunks=chunks, **READABLE)
+
+
+def _write_windows(file: h5py.File, job: Job, whole: Mapping[str, Windows]) -> None:
+    layout = part_file.tables_of(job)[""]
+    fields = {name: layout[path] for name, path in windows.summed(layout).items()}
+    for name, of_detector in whole.items():
+        windows.write(file, name, of_detector, fields)

@@ -1,0 +1,153 @@
+"""The file of one batch: its rows, its sums, and what was said of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.protocol import Field, stored_names
+from smalldata_ana.detector.sums import Sums
+from smalldata_ana.errors import FileError
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.job import Job
+from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.safe_files import reason
+from smalldata_ana.smalldata.batch import Column, Row
+from smalldata_ana.smalldata.columns import Columns
+from smalldata_ana.smalldata.layout import TIMESTAMP, Layout
+from smalldata_ana.smalldata.parts import write_part
+
+_ROWS, _MAIN = "rows", "run"
+_SUMS = "sums"
+_TIMES = "timestamps"
+
+_DIGEST, _BATCH, _REPORT = "digest", "batch", "report"
+
+
+def tables_of(job: Job) -> dict[str, Layout]:
+    """Return the datasets of a job, by the detector whose events they have rows for.
+
+    The empty name stands for all events of the run.
+    """
+    everything: Layout = {TIMESTAMP: Field(np.dtype(np.int64)), **job.event_data.fields}
+    tables = {"": everything}
+    for name, functions in job.fields.items():
+        fields = {key: f for of in functions.values() for key, f in of.items()}
+        layout = stored_names(name, fields, fields)
+        if name in job.slow:
+            own = {f"{name}/{TIMESTAMP}": Field(np.dtype(np.int64))}
+            tables[name] = own | layout
+        else:
+            everything |= layout
+    return tables
+
+
+@contextlib.contextmanager
+def writing_part(job: Job, batch: Batch, report: Report) -> Iterator[h5py.File]:
+    """Write the part of a batch aside; it takes its place when it is complete.
+
+    Parameters
+    ----------
+    job, batch : which part
+    report : what is said of it
+
+    Raises
+    ------
+    FileError
+        if it cannot be written
+    """
+    path = job.part_path(batch)
+    aside = path.with_suffix(f".{os.getpid()}")
+    try:
+        with h5py.File(aside, "w") as file:
+            yield file
+            file.attrs[_DIGEST] = job.digest
+            file.attrs[_BATCH] = (batch.number, batch.begin, batch.end)
+            file.attrs[_REPORT] = report.to_json()
+        os.replace(aside, path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_rows(
+    file: h5py.File,
+    table: str,
+    layout: Layout,
+    rows: Sequence[Row],
+    columns: Mapping[str, Column],
+) -> None:
+    """Put rows into a part; see `smalldata_ana.smalldata.parts.write_part`.
+
+    Parameters
+    ----------
+    file : the part
+    table : one of `tables_of`
+    layout : its datasets
+    rows, columns : what is in them
+    """
+    write_part(file.create_group(_group_of(table)), layout, rows, columns)
+    if not table:
+        file[_TIMES] = columns[TIMESTAMP]
+
+
+def append_rows(columns: Columns, table: str, file: h5py.File) -> None:
+    """Append the rows of a part to the datasets of a file.
+
+    Parameters
+    ----------
+    columns : the datasets of a table
+    table : its name, one of `tables_of`
+    file : the part
+    """
+    columns.append_file(file[_group_of(table)])
+
+
+def _group_of(table: str) -> str:
+    return f"{_ROWS}/{table or _MAIN}"
+
+
+def write_sums(file: h5py.File, detectors: Sequence[DetObject]) -> None:
+    """Put the sums of a batch into its part."""
+    for detector in detectors:
+        if len(detector.sums):
+            totals, events = detector.sums.stored()
+            group = file.create_group(f"{_SUMS}/{detector.name}")
+            group["totals"], group["events"] = totals, events
+
+
+def add_sums(file: h5py.File, sums: Mapping[str, Sums]) -> None:
+    """Add the sums of a part to those of the batches before it."""
+    for name, of_detector in sums.items():
+        group = file[f"{_SUMS}/{name}"]
+        of_detector.add_stored(group["totals"][()], group["events"][()])
+
+
+def finished(job: Job, batch: Batch, timestamps: Any) -> Done | None:
+    """Return what was said of a part that can be used, or None if there is none.
+
+    Parameters
+    ----------
+    job, batch : what is wanted
+    timestamps : of the events of the batch
+    """
+    path: Path = job.part_path(batch)
+    try:
+        with h5py.File(path) as file:
+            same = (
+                file.attrs.get(_DIGEST) == job.digest
+                and tuple(file.attrs[_BATCH]) == (batch.number, batch.begin, batch.end)
+                and np.array_equal(file[_TIMES], timestamps)
+            )
+            text = file.attrs[_REPORT]
+    except (OSError, KeyError):
+        return None
+    return Done(batch, Report.from_json(text)) if same else None

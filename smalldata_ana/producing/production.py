@@ -1,0 +1,198 @@
+"""Make the small data of a run: hand out its batches, and merge what comes back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smalldata_ana.producing import part_file, provenance
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.dispatch import Dispatcher
+from smalldata_ana.producing.executors import Workers
+from smalldata_ana.producing.interruption import interruptible
+from smalldata_ana.producing.lock import locked
+from smalldata_ana.producing.merging import merge
+from smalldata_ana.producing.planning import Plan
+from smalldata_ana.producing.record import Record
+from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.producing.space import check_space
+from smalldata_ana.producing.supply import Live, Supply, Whole
+from smalldata_ana.producing.worker import Worker, employ
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int | None], None]
+"""(events done, all events or None where the run is still growing)."""
+
+
+@dataclass
+class Result:
+    """What came of a job.
+
+    Attributes
+    ----------
+    target : the file
+    events : of the run, as far as they were asked for
+    report : what happened to them
+    given_up : batches that killed every worker; their events are not in the file
+    reused : events that an earlier job had done
+    problems : what is wrong with the data of the run, a sentence each
+    seconds : that the work on the events took [s]
+    """
+
+    target: Path
+    events: int = 0
+    report: Report = field(default_factory=Report)
+    given_up: list[Batch] = field(default_factory=list)
+    reused: int = 0
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Events that were worked on in a second [1/s]."""
+        return (self.report.events - self.reused) / max(self.seconds, 1e-3)
+
+
+class Production:
+    """The work on one run.
+
+    Parameters
+    ----------
+    plan : what is to be done
+    target : the file to make
+    limit : how many events, the first ones, or None for all
+    resume : True to go on with the parts of a job like this that was ended
+    compression : of the file, or None
+    progress : is told what is done
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        target: Path,
+        *,
+        limit: int | None = None,
+        resume: bool = True,
+        compression: str | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> None:
+        self.plan = plan
+        self.job = plan.job
+        self.target = target
+        self.limit = limit
+        self.resume = resume
+        self.compression = compression
+        self._progress = progress
+        self._done: dict[Batch, Report] = {}
+        self._told: set[str] = set()
+
+    def run(self, workers: Workers) -> Result:
+        """Make the file.
+
+        Parameters
+        ----------
+        workers : the processes
+
+        Raises
+        ------
+        FileError
+            if something cannot be written, or another producer works on the run
+        StoppedError
+            after Ctrl-C or SIGTERM; finished parts are kept
+        FunctionError
+            if a function failed, and the job is strict
+        """
+        check_space(self.plan, self.target, self.limit)
+        with locked(self.job.parts):
+            result = Result(self.target, reused=self._take_finished())
+            begin = time.monotonic()
+            with interruptible() as asked:
+                dispatcher = Dispatcher(
+                    workers, self.job, self.plan.task_of, self._take, asked.check
+                )
+                supply = self._supply()
+                self._tell()
+                if workers.here:
+                    # What the plan has set up need not be set up once more.
+                    plan = self.plan
+                    employ(Worker(plan.job, plan.run, plan.detectors, parts=False))
+                dispatcher.run(supply)
+            result.seconds = time.monotonic() - begin
+            batches = sorted(self._done)
+            for batch in batches:
+                result.report.update(self._done[batch])
+            result.given_up = dispatcher.given_up
+            result.events = len(range(len(self.plan.run))[: self.limit])
+            result.problems = self._problems(result)
+            merge(
+                self.job,
+                batches,
+                self.plan.detectors,
+                self.target,
+                self._record(result),
+                self.compression,
+            )
+            self._remove_parts()
+        return result
+
+    def _supply(self) -> Supply:
+        if self.plan.run.growing:
+            return Live(self.plan.run, self.plan.size, self.limit, self._done)
+        batches = self.plan.batches(self.limit)
+        return Whole(b for b in batches if b not in self._done)
+
+    def _take_finished(self) -> int:
+        """Take the parts that an earlier job has left; return their events."""
+        for batch in self.plan.batches(self.limit) if self.resume else ():
+            times = self.plan.run.timestamps[batch.begin : batch.end]
+            done = part_file.finished(self.job, batch, times)
+            if done is not None:
+                self._done[batch] = done.report
+        known = {self.job.part_path(batch) for batch in self._done}
+        for path in self.job.parts.glob("part_*"):
+            if path not in known:
+                path.unlink()
+        return sum(len(batch) for batch in self._done)
+
+    def _take(self, done: Done) -> None:
+        self._done[done.batch] = done.report
+        for kind, text in done.report.failures.first.items():
+            if kind not in self._told:
+                self._told.add(kind)
+                logger.warning("%s", text)
+        self._tell()
+
+    def _tell(self) -> None:
+        run = self.plan.run
+        total = None if run.growing else len(range(len(run))[: self.limit])
+        self._progress(sum(map(len, self._done)), total)
+
+    def _problems(self, result: Result) -> list[str]:
+        found = dict.fromkeys(
+            [*self.plan.run.problems, *sorted(result.report.problems)]
+        )
+        return [*found, *(f"{b} killed every worker" for b in result.given_up)]
+
+    def _record(self, result: Result) -> Mapping[str, Any]:
+        return {
+            **provenance.made_by(),
+            **Record.of(self.plan).texts(),
+            "versions": json.dumps(provenance.versions()),
+            "digest": self.job.digest,
+            "nevents": -1 if self.limit is None else self.limit,
+            "problems": json.dumps(result.problems),
+        }
+
+    def _remove_parts(self) -> None:
+        for path in self.job.parts.glob("part_*"):
+            path.unlink()
+        with suppress(OSError):
+            shutil.rmtree(self.job.parts)

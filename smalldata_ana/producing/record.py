@@ -1,0 +1,117 @@
+"""What a file says of how it was made, and whether it would be made so now.
+
+After a mask, a centre or a pedestal has changed, the files made before are stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+
+from smalldata_ana.errors import FileError
+from smalldata_ana.parameters.record import describe_changes
+from smalldata_ana.parameters.resolved import Resolved
+from smalldata_ana.producing import provenance
+from smalldata_ana.producing.choices import Choices
+from smalldata_ana.producing.planning import Plan, in_numbers
+from smalldata_ana.smalldata.layout import PRODUCER
+from smalldata_ana.sources.base import Run
+
+ByDetector = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the content of a small-data file depends on.
+
+    Attributes
+    ----------
+    parameters : as `Resolved.record` returns them
+    constants : checksum of each calibration constant, by detector
+    origins : where each of them came from, by detector
+    choices : options that changed the parameters
+    """
+
+    parameters: str
+    constants: ByDetector
+    origins: ByDetector
+    choices: Choices
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the record of what is to be made."""
+        return cls(
+            plan.job.resolved.record(),
+            provenance.constants(plan.detectors),
+            plan.job.origins,
+            plan.choices,
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the record that a file holds.
+
+        Raises
+        ------
+        FileError
+            if it cannot be read, or is not a file of this producer
+        """
+        try:
+            with h5py.File(path) as file:
+                group = file[PRODUCER]
+                texts = {key: _text(group[key]) for key in cls.__dataclass_fields__}
+        except (OSError, KeyError) as error:
+            raise FileError(
+                f"{path} does not say how it was made; make it anew without --stale"
+            ) from error
+        return cls(
+            texts["parameters"],
+            json.loads(texts["constants"]),
+            json.loads(texts["origins"]),
+            Choices(**json.loads(texts["choices"])),
+        )
+
+    def texts(self) -> dict[str, str]:
+        """Return it as texts by name, which `read` reads."""
+        return {
+            "parameters": self.parameters,
+            "constants": json.dumps(self.constants),
+            "origins": json.dumps(self.origins),
+            "choices": json.dumps(asdict(self.choices)),
+        }
+
+    def changes(self, run: Run, resolved: Resolved) -> list[str]:
+        """Say what would be different now, a sentence each.
+
+        Parameters
+        ----------
+        run : the run
+        resolved : what the parameters now say for it, without options
+        """
+        now = in_numbers(run, self.choices.applied(run, resolved))
+        return [
+            *describe_changes(self.parameters, now.record()),
+            *self._changed_constants(run),
+        ]
+
+    def _changed_constants(self, run: Run) -> Iterator[str]:
+        for detector, before in self.constants.items():
+            if detector not in run.detectors:
+                continue
+            items = run.constants(detector).items
+            now = {name: provenance.checksum(c.value) for name, c in items.items()}
+            for name in sorted(before.keys() | now.keys()):
+                if before.get(name) != now.get(name):
+                    was = self.origins[detector].get(name, "none")
+                    new = provenance.origin(items[name]) if name in items else "none"
+                    yield f"{detector} {name}: were {was}, are {new}"
+
+
+def _text(dataset: Any) -> str:
+    value = dataset[0] if dataset.shape else dataset[()]
+    return value.decode() if isinstance(value, bytes) else str(value)

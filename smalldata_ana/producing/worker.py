@@ -1,0 +1,138 @@
+"""A process that turns batches into parts, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import h5py
+import numpy as np
+
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.protocol import Array
+from smalldata_ana.errors import ConstantsError
+from smalldata_ana.pipeline import build_detectors
+from smalldata_ana.producing import part_file, provenance, windows
+from smalldata_ana.producing.job import Job, Task
+from smalldata_ana.producing.reports import Done
+from smalldata_ana.producing.rows import Found, Row, Rows
+from smalldata_ana.smalldata.batch import stacked
+from smalldata_ana.smalldata.layout import TIMESTAMP
+from smalldata_ana.sources.base import Run
+
+
+class Worker:
+    """The detectors of a job at work on one batch after the other.
+
+    Parameters
+    ----------
+    job : the job
+    run : the run, or one that turns to the part of it that a task brings
+    detectors : those of the job
+    parts : True if the run turns to parts
+    """
+
+    def __init__(
+        self, job: Job, run: Run, detectors: Sequence[DetObject], *, parts: bool
+    ) -> None:
+        self.job = job
+        self.run = run
+        self._parts = parts
+        self._tables = part_file.tables_of(job)
+        self._summed = windows.summed(self._tables[""])
+        self._rows = Rows(run, job.event_data, detectors, strict=job.strict)
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Set up everything in a process that knows nothing but the job.
+
+        Raises
+        ------
+        ConstantsError
+            if the constants are not any more those that the job was made with
+        """
+        run = job.head.open()
+        detectors = build_detectors(run, job.resolved) if job.fields else []
+        now = provenance.origins(detectors)
+        if now != job.origins:
+            raise ConstantsError(
+                f"the constants of {run.experiment} run {run.number} have changed "
+                "since the job began; begin it again"
+            )
+        for detector in detectors:
+            detector.freeze(job.fields[detector.name])
+        return cls(job, run, detectors, parts=True)
+
+    def close(self) -> None:
+        """Release the files of the run."""
+        self.run.close()
+
+    def process(self, task: Task) -> Done:
+        """Turn a batch into its part."""
+        if self._parts:
+            self.run.turn_to(task.events)
+        first = task.batch.begin - self.run.begin
+        self._rows.forget()
+        self._rows.replay(range(first - task.replayed, first))
+        numbers = np.arange(first, first + len(task.batch))
+        beside = self._rows.beside(numbers)
+        found = list(self._rows.of(numbers, beside))
+        report = self._rows.report
+        report.problems |= set(self.run.problems)
+        with part_file.writing_part(self.job, task.batch, report) as file:
+            self._write(file, found, beside)
+            part_file.write_sums(file, self._rows.detectors)
+        return Done(task.batch, report)
+
+    def _write(
+        self, file: h5py.File, found: Sequence[Found], beside: Mapping[str, Array]
+    ) -> None:
+        columns = stacked(self._tables[""], list(map(self._shared, found)), beside)
+        part_file.write_rows(file, "", self._tables[""], [{}] * len(found), columns)
+        times = beside[TIMESTAMP]
+        own_times = {}
+        for name in self.job.slow:
+            there = np.array([each[name] is not None for each in found], bool)
+            rows = [row for each in found if (row := each[name]) is not None]
+            own_times[name] = times[there]
+            part_file.write_rows(
+                file,
+                name,
+                self._tables[name],
+                rows,
+                {f"{name}/{TIMESTAMP}": own_times[name]},
+            )
+        windows.write_part(
+            file,
+            {name: own_times[name] for name in self.job.integrating},
+            times,
+            {n: np.asarray(columns[path]) for n, path in self._summed.items()},
+        )
+
+    def _shared(self, found: Found) -> Row:
+        """Return the results of detectors that have a row for each event of the run."""
+        return {
+            path: value
+            for name, row in found.items()
+            if name not in self.job.slow and row is not None
+            for path, value in row.items()
+        }
+
+
+_workers: dict[str, Worker] = {}
+"""The worker of this process, by the digest of its job: the last one only."""
+
+
+def employ(worker: Worker) -> None:
+    """Let a worker do what this process gets of its job."""
+    _workers.clear()
+    _workers[worker.job.digest] = worker
+
+
+def work(job: Job, task: Task) -> Done:
+    """Turn a batch into its part, in whatever process this is."""
+    if job.digest not in _workers:
+        for other in _workers.values():
+            other.close()
+        employ(Worker.of(job))
+    return _workers[job.digest].process(task)
