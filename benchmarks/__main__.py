@@ -18,10 +18,12 @@ from benchmarks import (
     droplets,
     event_index,
     geometry,
+    producer,
     report,
     roi,
     start_up,
     sums,
+    writing,
 )
 from benchmarks.report import Topic
 
@@ -41,6 +43,8 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "autocorrelation": autocorrelation.run,
     "beam_center": beam_center.run,
     "drawing": drawing.run,
+    "writing": writing.run,
+    "producer": producer.run,
 }
 
 
