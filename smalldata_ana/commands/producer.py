@@ -84,6 +84,7 @@ def _numbers(options: argparse.Namespace) -> list[int | None]:
     text = options.run or os.environ.get("RUN_NUM")
     if options.files is not None:
         return [None if options.run is None else int(options.run)]
+    _experiment(options)
     made = _made(options) if options.stale else None
     if text is None and made is None:
         raise UsageError("which run? Give -r RUN, or set RUN_NUM")
@@ -165,7 +166,7 @@ def _open(options: argparse.Namespace, number: int | None) -> Run:
     end = time.monotonic() + options.wait
     while True:
         try:
-            return open_run(
+            run = open_run(
                 experiment,
                 number,
                 xtc_dir=options.xtc_dir,
@@ -178,6 +179,18 @@ def _open(options: argparse.Namespace, number: int | None) -> Run:
             if time.monotonic() > end:
                 raise
             time.sleep(min(_POLL, options.wait))
+        else:
+            _wait_for_begin(run)
+            return run
+
+
+def _wait_for_begin(run: Run) -> None:
+    """Wait until there is so much of a run that is being taken that it is known."""
+    from smalldata_ana.producing.planning import FIRST
+
+    while run.growing and len(run) < FIRST:
+        time.sleep(_POLL)
+        run.refresh()
 
 
 def _plan(

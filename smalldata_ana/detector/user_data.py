@@ -83,12 +83,17 @@ def getUserEnvData(det: DetObject) -> dict[str, Any]:
     event = det.evt.event
     if event is None:
         return {}
-    found = {}
-    for key in det.calibration.kind.env_values:
-        info = _environment_scalar(det.run, det.detname, key)
-        if info is not None:
-            found[key] = _value(det.run, info, event.number)
-    return found
+    scalars = environment_scalars(det)
+    return {k: _value(det.run, info, event.number) for k, info in scalars.items()}
+
+
+def environment_scalars(det: DetObject) -> dict[str, ScalarInfo]:
+    """Return which scalars of the run tell of a detector's environment, by name."""
+    found = {
+        key: _environment_scalar(det.run, det.detname, key)
+        for key in det.calibration.kind.env_values
+    }
+    return {key: info for key, info in found.items() if info is not None}
 
 
 def _environment_scalar(run: Run, detector: str, key: str) -> ScalarInfo | None:

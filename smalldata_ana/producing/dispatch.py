@@ -10,10 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.executors import Workers
-from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.producing.reports import Done
 from smalldata_ana.producing.supply import Supply
-from smalldata_ana.producing.worker import work
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +31,8 @@ class Dispatcher:
     Parameters
     ----------
     workers : the processes
-    job : what they do
-    task_of : makes the task of a batch, when its turn comes
+    call_of : makes what a worker calls to do a batch, when its turn comes; it can be
+        pickled
     done : called with each batch that is finished, in any order
     check : raises something when the job is to end
 
@@ -46,15 +44,13 @@ class Dispatcher:
     def __init__(
         self,
         workers: Workers,
-        job: Job,
-        task_of: Callable[[Batch], Task],
+        call_of: Callable[[Batch], Callable[[], Done]],
         done: Callable[[Done], None],
         check: Callable[[], None],
     ) -> None:
         self.given_up: list[Batch] = []
         self._workers = workers
-        self._job = job
-        self._task_of = task_of
+        self._call_of = call_of
         self._done = done
         self._check = check
         self._running: dict[Future[Done], Batch] = {}
@@ -113,9 +109,7 @@ class Dispatcher:
 
     def _begin(self, batch: Batch) -> None:
         try:
-            future = self._workers.executor.submit(
-                work, self._job, self._task_of(batch)
-            )
+            future = self._workers.executor.submit(self._call_of(batch))
         except BrokenExecutor:
             self._suspects.append(batch)
             self._recover([])

@@ -10,41 +10,53 @@ from smalldata_ana.detector.det_object import Fields
 from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.producing.batches import Batch
-from smalldata_ana.sources.base import RunHead, RunPart
+from smalldata_ana.sources.base import RunHead, RunPart, ScalarInfo
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run with its parameters; two jobs with the same digest give the same parts.
+class Parts:
+    """Work whose batches become part files; equal digests mean equal parts.
 
     Attributes
     ----------
     digest : of all that the content of a part depends on
-    head : opens the run in another process
-    resolved : the parameters, in numbers
-    event_data : what is stored of each event beside the detectors
-    fields : the results of each detector's functions
-    slow : detectors that have data in few events, which get rows of their own
-    integrating : detectors between whose events the others are summed
-    origins : where the constants of each detector are
     parts : the folder of the parts
-    strict : True if a function that fails on an event ends the job
     """
 
     digest: str
-    head: RunHead
-    resolved: Resolved
-    event_data: EventData
-    fields: Mapping[str, Fields]
-    slow: tuple[str, ...]
-    integrating: tuple[str, ...]
-    origins: Mapping[str, Mapping[str, str]]
     parts: Path
-    strict: bool = False
 
     def part_path(self, batch: Batch) -> Path:
         """Return the file of a batch."""
         return self.parts / f"part_{batch.number:06d}.h5"
+
+
+@dataclass(frozen=True)
+class Job(Parts):
+    """One run with its parameters.
+
+    Attributes
+    ----------
+    head : opens the run in another process
+    resolved : the parameters, in numbers
+    event_data : what is stored of each event beside the detectors
+    fields : the results of each detector's functions
+    environment : scalars of the run that are stored with a detector, by path
+    slow : detectors that have data in few events, which get rows of their own
+    integrating : detectors between whose events the others are summed
+    origins : where the constants of each detector are
+    strict : True if a function that fails on an event ends the job
+    """
+
+    head: RunHead
+    resolved: Resolved
+    event_data: EventData
+    fields: Mapping[str, Fields]
+    environment: Mapping[str, ScalarInfo]
+    slow: tuple[str, ...]
+    integrating: tuple[str, ...]
+    origins: Mapping[str, Mapping[str, str]]
+    strict: bool = False
 
 
 @dataclass(frozen=True)

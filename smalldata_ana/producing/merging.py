@@ -18,7 +18,10 @@ from smalldata_ana.producing.windows import Windows
 from smalldata_ana.safe_files import reason, replacing
 from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.compression import READABLE
-from smalldata_ana.smalldata.configuration import write_configuration
+from smalldata_ana.smalldata.configuration import (
+    ConfigurationWriter,
+    write_configuration,
+)
 from smalldata_ana.smalldata.layout import SUMS
 from smalldata_ana.smalldata.nexus import mark
 
@@ -29,6 +32,7 @@ def merge(
     detectors: Sequence[DetObject],
     target: Path,
     record: Mapping[str, Any],
+    beside: Mapping[str, Mapping[str, Any]],
     compression: str | None = None,
 ) -> None:
     """Write the file of a run from its parts, which are kept.
@@ -40,6 +44,7 @@ def merge(
     detectors : with the same functions and sums as in the workers
     target : the file; it is written aside, and replaces one that is there
     record : how it was made, for ``UserDataCfg/producer``
+    beside : what else is stored once, by group
     compression : of the datasets, or None
 
     Raises
@@ -52,6 +57,8 @@ def merge(
             with h5py.File(aside, "w") as file:
                 _fill(file, job, batches, detectors, compression)
                 write_configuration(file, job.resolved, detectors, record)
+                for group, values in beside.items():
+                    ConfigurationWriter(file).write(group, values)
                 mark(file)
         except OSError as error:
             raise FileError(f"cannot write {target}: {reason(error)}") from error

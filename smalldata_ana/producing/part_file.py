@@ -16,7 +16,7 @@ from smalldata_ana.detector.protocol import Field, stored_names
 from smalldata_ana.detector.sums import Sums
 from smalldata_ana.errors import FileError
 from smalldata_ana.producing.batches import Batch
-from smalldata_ana.producing.job import Job
+from smalldata_ana.producing.job import Job, Parts
 from smalldata_ana.producing.reports import Done, Report
 from smalldata_ana.safe_files import reason
 from smalldata_ana.smalldata.batch import Column, Row
@@ -37,6 +37,8 @@ def tables_of(job: Job) -> dict[str, Layout]:
     The empty name stands for all events of the run.
     """
     everything: Layout = {TIMESTAMP: Field(np.dtype(np.int64)), **job.event_data.fields}
+    for path, info in job.environment.items():
+        everything[path] = Field(info.dtype, info.shape, info.unit)
     tables = {"": everything}
     for name, functions in job.fields.items():
         fields = {key: f for of in functions.values() for key, f in of.items()}
@@ -50,7 +52,7 @@ def tables_of(job: Job) -> dict[str, Layout]:
 
 
 @contextlib.contextmanager
-def writing_part(job: Job, batch: Batch, report: Report) -> Iterator[h5py.File]:
+def writing_part(job: Parts, batch: Batch, report: Report) -> Iterator[h5py.File]:
     """Write the part of a batch aside; it takes its place when it is complete.
 
     Parameters
@@ -94,7 +96,7 @@ def write_rows(
     layout : its datasets
     rows, columns : what is in them
     """
-    write_part(file.create_group(_group_of(table)), layout, rows, columns)
+    write_part(file.create_group(group_of(table)), layout, rows, columns)
     if not table:
         file[_TIMES] = columns[TIMESTAMP]
 
@@ -108,10 +110,11 @@ def append_rows(columns: Columns, table: str, file: h5py.File) -> None:
     table : its name, one of `tables_of`
     file : the part
     """
-    columns.append_file(file[_group_of(table)])
+    columns.append_file(file[group_of(table)])
 
 
-def _group_of(table: str) -> str:
+def group_of(table: str) -> str:
+    """Return the group of a part that holds the rows of a table."""
     return f"{_ROWS}/{table or _MAIN}"
 
 
@@ -131,7 +134,7 @@ def add_sums(file: h5py.File, sums: Mapping[str, Sums]) -> None:
         of_detector.add_stored(group["totals"][()], group["events"][()])
 
 
-def finished(job: Job, batch: Batch, timestamps: Any) -> Done | None:
+def finished(job: Parts, batch: Batch, timestamps: Any) -> Done | None:
     """Return what was said of a part that can be used, or None if there is none.
 
     Parameters

@@ -20,6 +20,7 @@ from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.detector.sums import COUNT
+from smalldata_ana.detector.user_data import environment_scalars
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.resolved import Resolved
@@ -141,6 +142,11 @@ def plan(
         resolved=resolved,
         event_data=event_data,
         fields={d.name: d.fields_of for d in detectors},
+        environment={
+            f"{d.name}_env/{name}": info
+            for d in detectors
+            for name, info in environment_scalars(d).items()
+        },
         slow=slow,
         integrating=integrating,
         origins=provenance.origins(detectors),

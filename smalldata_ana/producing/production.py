@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from smalldata_ana.producing import part_file, provenance
+from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.dispatch import Dispatcher
+from smalldata_ana.producing.employment import employ, work
 from smalldata_ana.producing.executors import Workers
+from smalldata_ana.producing.finished import Finished
 from smalldata_ana.producing.interruption import interruptible
 from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.merging import merge
@@ -24,9 +25,14 @@ from smalldata_ana.producing.record import Record
 from smalldata_ana.producing.reports import Done, Report
 from smalldata_ana.producing.space import check_space
 from smalldata_ana.producing.supply import Live, Supply, Whole
-from smalldata_ana.producing.worker import Worker, employ
+from smalldata_ana.producing.view import View
+from smalldata_ana.producing.worker import Worker
+from smalldata_ana.smalldata.layout import CONFIGURATION
 
 logger = logging.getLogger(__name__)
+
+EPICS_ONCE = "epicsOnce"
+"""Group of the EPICS values that are stored once."""
 
 Progress = Callable[[int, int | None], None]
 """(events done, all events or None where the run is still growing)."""
@@ -91,8 +97,8 @@ class Production:
         self.resume = resume
         self.compression = compression
         self._progress = progress
-        self._done: dict[Batch, Report] = {}
-        self._told: set[str] = set()
+        self._finished = Finished(plan.job)
+        self._view = View(plan.job, target) if plan.run.growing else None
 
     def run(self, workers: Workers) -> Result:
         """Make the file.
@@ -112,68 +118,63 @@ class Production:
         """
         check_space(self.plan, self.target, self.limit)
         with locked(self.job.parts):
-            result = Result(self.target, reused=self._take_finished())
+            self._take_over()
+            result = Result(self.target, reused=self._finished.events)
             begin = time.monotonic()
             with interruptible() as asked:
-                dispatcher = Dispatcher(
-                    workers, self.job, self.plan.task_of, self._take, asked.check
-                )
+                dispatcher = Dispatcher(workers, self._call_of, self._take, asked.check)
                 supply = self._supply()
                 self._tell()
                 if workers.here:
                     # What the plan has set up need not be set up once more.
                     plan = self.plan
-                    employ(Worker(plan.job, plan.run, plan.detectors, parts=False))
+                    worker = Worker(plan.job, plan.run, plan.detectors, parts=False)
+                    employ(plan.job, worker)
                 dispatcher.run(supply)
             result.seconds = time.monotonic() - begin
-            batches = sorted(self._done)
-            for batch in batches:
-                result.report.update(self._done[batch])
+            result.report = self._finished.report()
             result.given_up = dispatcher.given_up
             result.events = len(range(len(self.plan.run))[: self.limit])
             result.problems = self._problems(result)
             merge(
                 self.job,
-                batches,
+                self._finished.batches,
                 self.plan.detectors,
                 self.target,
                 self._record(result),
+                self._beside(),
                 self.compression,
             )
-            self._remove_parts()
+            self._finished.remove()
         return result
 
     def _supply(self) -> Supply:
         if self.plan.run.growing:
-            return Live(self.plan.run, self.plan.size, self.limit, self._done)
+            return Live(self.plan.run, self.plan.size, self.limit, self._finished)
         batches = self.plan.batches(self.limit)
-        return Whole(b for b in batches if b not in self._done)
+        return Whole(b for b in batches if b not in self._finished)
 
-    def _take_finished(self) -> int:
-        """Take the parts that an earlier job has left; return their events."""
-        for batch in self.plan.batches(self.limit) if self.resume else ():
-            times = self.plan.run.timestamps[batch.begin : batch.end]
-            done = part_file.finished(self.job, batch, times)
-            if done is not None:
-                self._done[batch] = done.report
-        known = {self.job.part_path(batch) for batch in self._done}
-        for path in self.job.parts.glob("part_*"):
-            if path not in known:
-                path.unlink()
-        return sum(len(batch) for batch in self._done)
+    def _take_over(self) -> None:
+        """Take the parts that an earlier job has left, if that is wanted."""
+        times = self.plan.run.timestamps
+        self._finished.take_over(
+            self.plan.batches(self.limit) if self.resume else (),
+            lambda batch: times[batch.begin : batch.end],
+        )
+
+    def _call_of(self, batch: Batch) -> Callable[[], Done]:
+        return partial(work, Worker.of, self.job, self.plan.task_of(batch))
 
     def _take(self, done: Done) -> None:
-        self._done[done.batch] = done.report
-        for kind, text in done.report.failures.first.items():
-            if kind not in self._told:
-                self._told.add(kind)
-                logger.warning("%s", text)
+        self._finished.take(done)
+        if self._view is not None:
+            self._view.publish(self._finished.batches)
         self._tell()
 
     def _tell(self) -> None:
         run = self.plan.run
         total = None if run.growing else len(range(len(run))[: self.limit])
-        self._progress(sum(map(len, self._done)), total)
+        self._progress(self._finished.events, total)
 
     def _problems(self, result: Result) -> list[str]:
         found = dict.fromkeys(
@@ -191,8 +192,11 @@ class Production:
             "problems": json.dumps(result.problems),
         }
 
-    def _remove_parts(self) -> None:
-        for path in self.job.parts.glob("part_*"):
-            path.unlink()
-        with suppress(OSError):
-            shutil.rmtree(self.job.parts)
+    def _beside(self) -> dict[str, Mapping[str, Any]]:
+        """Return what the event data store once, by group."""
+        told = self.job.event_data.configuration()
+        groups: dict[str, Mapping[str, Any]] = {
+            f"{CONFIGURATION}/{group}": values for group, values in told.items()
+        }
+        once = self.job.event_data.once(self.plan.run)
+        return groups | ({EPICS_ONCE: once} if once else {})

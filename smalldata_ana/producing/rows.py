@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.detector.protocol import Array, stored_names
+from smalldata_ana.detector.protocol import MISSING_INTEGER, Array, stored_names
 from smalldata_ana.errors import SmallDataError
-from smalldata_ana.event_data import EventData
 from smalldata_ana.producing.failures import Failures, FunctionError
+from smalldata_ana.producing.job import Job
 from smalldata_ana.producing.reports import Report
 from smalldata_ana.smalldata.layout import TIMESTAMP
-from smalldata_ana.sources.base import Indices, Run
+from smalldata_ana.sources.base import Indices, Run, ScalarInfo
 from smalldata_ana.sources.events import Event
 
 Row = dict[str, Any]
@@ -34,23 +34,19 @@ class Rows:
     Parameters
     ----------
     run : the run, or the part of it whose events are worked on
-    event_data : what is stored of each event beside the detectors
+    job : what is stored of each event
     detectors : with their functions and sums
-    strict : True to raise the first error of a function, False to count them
     """
 
     def __init__(
         self,
         run: Run,
-        event_data: EventData,
+        job: Job,
         detectors: Sequence[DetObject],
-        *,
-        strict: bool = False,
     ) -> None:
         self.run = run
-        self.event_data = event_data
+        self.job = job
         self.detectors = detectors
-        self.strict = strict
         self.report = Report()
 
     def forget(self) -> None:
@@ -75,7 +71,12 @@ class Rows:
         events : numbers of events in `run`
         """
         times = self.run.timestamps[events].astype(np.int64)
-        return {TIMESTAMP: times, **self.event_data.values(self.run, events)}
+        columns = {TIMESTAMP: times, **self.job.event_data.values(self.run, events)}
+        names = [info.name for info in self.job.environment.values()]
+        found = self.run.scalar_columns(names, events)
+        for path, info in self.job.environment.items():
+            columns[path] = _of_type(found[info.name], info)
+        return columns
 
     def of(self, events: Indices, beside: Mapping[str, Array]) -> Iterator[Found]:
         """Yield what the detectors find, event after event, and add to their sums.
@@ -105,7 +106,7 @@ class Rows:
         def failed(function: str, error: Exception) -> None:
             source = f"{detector.name}/{function}"
             failures.add(source, event.number_in_run, error)
-            if self.strict:
+            if self.job.strict:
                 raise FunctionError(next(iter(failures.first.values()))) from error
 
         try:
@@ -119,6 +120,15 @@ def _stored(detector: DetObject) -> Row | None:
     if detector.evt.dat is None:
         return None
     return stored_names(detector.name, detector.evt.results, detector.fields)
+
+
+def _of_type(values: Array, info: ScalarInfo) -> Array:
+    """Return a scalar's values in its type, which it has only if none is missing."""
+    if info.dtype.kind != "i" or values.dtype.kind == "i":
+        return values.astype(info.dtype)
+    missing = np.isnan(values)
+    filled = np.where(missing, MISSING_INTEGER, values)
+    return filled.astype(info.dtype)
 
 
 def _light(beside: Mapping[str, Array], k: int) -> tuple[bool | None, bool | None]:

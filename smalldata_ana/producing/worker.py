@@ -40,7 +40,7 @@ class Worker:
         self._parts = parts
         self._tables = part_file.tables_of(job)
         self._summed = windows.summed(self._tables[""])
-        self._rows = Rows(run, job.event_data, detectors, strict=job.strict)
+        self._rows = Rows(run, job, detectors)
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -117,22 +117,3 @@ class Worker:
             if name not in self.job.slow and row is not None
             for path, value in row.items()
         }
-
-
-_workers: dict[str, Worker] = {}
-"""The worker of this process, by the digest of its job: the last one only."""
-
-
-def employ(worker: Worker) -> None:
-    """Let a worker do what this process gets of its job."""
-    _workers.clear()
-    _workers[worker.job.digest] = worker
-
-
-def work(job: Job, task: Task) -> Done:
-    """Turn a batch into its part, in whatever process this is."""
-    if job.digest not in _workers:
-        for other in _workers.values():
-            other.close()
-        employ(Worker.of(job))
-    return _workers[job.digest].process(task)

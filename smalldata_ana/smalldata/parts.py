@@ -7,6 +7,7 @@ that they have in the file of the run.  A part is only read by `Columns.append_f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -56,6 +57,33 @@ def write_part(
     for path, array in arrays.items():
         vlen = array.dtype if array.dtype.kind == "O" else None
         part.create_dataset(path, data=array, dtype=vlen)
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where the rows of a dataset are in a part.
+
+    Attributes
+    ----------
+    path : of the dataset in the part
+    row : of the table that it is, or None if it is the dataset as a whole
+    """
+
+    path: str
+    row: int | None = None
+
+
+def locations(fields: Mapping[str, Field]) -> dict[str, Location]:
+    """Return where each dataset of a file, and each list of lengths, is in its parts.
+
+    Parameters
+    ----------
+    fields : what is stored, by path
+    """
+    found = {path: Location(path) for path in _others(fields)}
+    for table, paths in _tables(fields).items():
+        found |= {path: Location(table, row) for row, path in enumerate(paths)}
+    return found
 
 
 class Part:

@@ -1,0 +1,105 @@
+"""A file that shows the finished parts of a job while it goes on.
+
+It has the names of the file that there will be, as virtual datasets, and is replaced
+as a whole when there are more parts; at the end the file itself takes its place.  Sums
+and results of the kind ``ragged_`` are in the final file only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+
+from smalldata_ana.detector.protocol import Field, Length
+from smalldata_ana.producing import part_file
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.job import Job
+from smalldata_ana.safe_files import replacing
+from smalldata_ana.smalldata.batch import COUNT, length_path
+from smalldata_ana.smalldata.layout import Layout
+from smalldata_ana.smalldata.parts import Location, locations
+
+INTERVAL = 10.0
+"""Between two views, at least [s]."""
+
+_SHARE = 20
+"""How many times as long as making a view it stays, at least."""
+
+
+class View:
+    """Publishes the finished parts now and then.
+
+    Parameters
+    ----------
+    job : the job
+    target : the file
+    """
+
+    def __init__(self, job: Job, target: Path) -> None:
+        self._job = job
+        self._target = target
+        self._tables = part_file.tables_of(job)
+        self._due = time.monotonic()
+
+    def publish(self, batches: Sequence[Batch]) -> None:
+        """Show these batches, unless the last view is young.
+
+        Parameters
+        ----------
+        batches : whose parts are complete, in the order of the events
+        """
+        begin = time.monotonic()
+        if begin < self._due or not batches:
+            return
+        paths = [self._job.part_path(batch) for batch in batches]
+        with replacing(self._target) as aside, h5py.File(aside, "w") as file:
+            for table, layout in self._tables.items():
+                group = part_file.group_of(table)
+                for path, field in _with_lengths(layout).items():
+                    if field.length is not Length.RAGGED:
+                        _show(file, path, field, group, locations(layout)[path], paths)
+            file.attrs["unfinished"] = f"{len(batches)} finished batches"
+        now = time.monotonic()
+        self._due = now + max(INTERVAL, _SHARE * (now - begin))
+
+
+def _with_lengths(layout: Layout) -> Layout:
+    lengths = {
+        length_path(path): COUNT
+        for path, field in layout.items()
+        if field.length is Length.VARIABLE
+    }
+    return layout | lengths
+
+
+def _show(
+    file: h5py.File,
+    path: str,
+    field: Field,
+    group: str,
+    where: Location,
+    parts: Sequence[Path],
+) -> None:
+    """Make one dataset of those of the parts."""
+    sources = []
+    for part in parts:
+        with h5py.File(part) as opened:
+            shape = opened[group][where.path].shape
+        beside = os.path.relpath(part, Path(file.filename).parent)
+        whole = h5py.VirtualSource(beside, f"{group}/{where.path}", shape, field.dtype)
+        source = whole if where.row is None else whole[where.row]
+        sources.append((source, shape[0] if where.row is None else shape[-1]))
+    total = sum(rows for _, rows in sources)
+    layout = h5py.VirtualLayout((total, *field.shape), field.dtype)
+    begin = 0
+    for source, rows in sources:
+        if rows:
+            layout[begin : begin + rows] = source
+        begin += rows
+    dataset = file.create_virtual_dataset(path, layout)
+    if field.unit:
+        dataset.attrs["units"] = field.unit
