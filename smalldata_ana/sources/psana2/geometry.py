@@ -81,9 +81,9 @@ def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPosi
         if the text is not a geometry, one of panels of another size, or one that lacks
         panels of the data
     """
-    geometry = _parsed(text, origin)
+    coordinates, pixel_size = _parsed(text, origin)
     frame = info.shape[-2:]
-    x, y, z = (_panels_first(axis, frame) for axis in geometry.get_pixel_coords())
+    x, y, z = (_panels_first(axis, frame) for axis in coordinates)
     panels = math.prod(x.shape[:-2])
     whole = math.prod(info.shape) == len(info.panels) * math.prod(frame)
     enough = panels > max(info.panels) and (len(info.shape) > 2 or panels == 1)
@@ -99,7 +99,6 @@ def positions_from_text(text: str, info: DetectorInfo, origin: str) -> PixelPosi
         axis.reshape(-1, *frame)[list(info.panels)].reshape(info.shape)
         for axis in (x, y, z)
     )
-    pixel_size = float(geometry.get_pixel_scale_size())
     return PixelPositions(x, y, z, pixel_size, origin, extent, panels=panels)
 
 
@@ -122,8 +121,11 @@ def default_text(name: str) -> str:
         raise GeometryError(f"psana has no default geometry {name!r}") from error
 
 
-def _parsed(text: str, origin: str) -> Any:
-    """Return psana's object of a geometry text."""
+def _parsed(text: str, origin: str) -> tuple[Any, float]:
+    """Return the coordinates of the pixels of a geometry text, and their size [um].
+
+    psana computes the coordinates each time that it is asked for them.
+    """
     psana()
     from psana.pscalib.geometry.GeometryAccess import GeometryAccess
 
@@ -131,6 +133,7 @@ def _parsed(text: str, origin: str) -> Any:
     try:
         geometry.load_pars_from_str(text)
         coordinates = geometry.get_pixel_coords()
+        pixel_size = float(geometry.get_pixel_scale_size())
     except _UNREADABLE as error:
         raise GeometryError(
             f"not a geometry text of psana, or one of panels that it does not know: "
@@ -138,7 +141,7 @@ def _parsed(text: str, origin: str) -> Any:
         ) from error
     if coordinates is None or coordinates[0] is None:
         raise GeometryError(f"the geometry has no panels that psana knows: {origin}")
-    return geometry
+    return coordinates, pixel_size
 
 
 def _panels_first(axis: Any, frame: tuple[int, ...]) -> Array:
