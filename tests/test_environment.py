@@ -124,7 +124,7 @@ def test_a_dry_run_says_everything_and_does_nothing(checkout, bare):
     assert done.returncode == 0
     install = re.search(r"\$ (.*uv pip install.*)", done.stdout).group(1)
     assert f"-c {checkout.root}/constraints.txt" in install
-    assert install.endswith("-e '.[mpi,gui,test]'")
+    assert install.endswith("-e '.[mpi,gui,jupyter,test]'")
     assert "compile_all()" in done.stdout
     after = [
         path for path in checkout.root.rglob("*") if "__pycache__" not in str(path)

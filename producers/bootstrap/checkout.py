@@ -38,6 +38,7 @@ NEEDED_BY_TESTS = (
     "importlinter",
     "mypy",
     "pexpect",
+    "playwright",
     "pytest",
     "ruff",
     "xdist",

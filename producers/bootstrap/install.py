@@ -156,8 +156,8 @@ def update(steps):
 
 def install_own(steps, pip):
     """Install everything; ``pyproject.toml`` tells uv what to leave out of it."""
-    tell("installing the packages (1.3 GB on disk)")
-    packages = ("-c", CONSTRAINTS, "-e", ".[mpi,gui,test]")
+    tell("installing the packages (1.6 GB on disk)")
+    packages = ("-c", CONSTRAINTS, "-e", ".[mpi,gui,jupyter,test]")
     uv = find_uv()
     if uv is None:
         uv = os.path.join(VENV, "bin", "uv")
