@@ -284,7 +284,7 @@ def test_the_order_of_the_panels_makes_no_difference():
     [
         ({}, "aduspphot = None of 'droplet2phot': it is needed"),
         ({"aduspphot": 0.0}, "above 0"),
-        ({"aduspphot": float("nan")}, "above 0"),
+        ({"aduspphot": float("nan")}, "nan is no number"),
         ({"aduspphot": 1.0, "offset": 1.5}, "from 0 to below"),
         ({"aduspphot": 1.0, "offset": 0.5, "photpts": [0, 1]}, "give one"),
         ({"aduspphot": 1.0, "photpts": [0, 2, 1]}, "must grow"),

@@ -237,7 +237,7 @@ def test_an_empty_frame_and_a_full_one():
         ({"threshold": 0.0}, "must be above 0"),
         ({"threshold": -1.0}, "must be above 0"),
         ({"threshold": 3.0, "thresholdLow": 4.0}, "the second not above it"),
-        ({"threshold": float("nan")}, "must be above 0"),
+        ({"threshold": float("nan")}, "nan is no number"),
         ({"thresADU": [5.0, 1.0]}, "the lower limit comes first"),
         ({"thresADU": float("nan")}, "not a number"),
         ({"pixmax": 0.0}, "pixmax = 0 must be above 0"),

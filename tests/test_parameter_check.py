@@ -106,6 +106,116 @@ def test_circles(write):
     assert all("goes round in a circle" in problem for problem in found)
 
 
+START = RIGHT.rstrip() + "\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("[evnt]\nepics = []\n", 4, "Did you mean 'event'?"),
+        ("[evnt.light_status]\nxray = [1]\n", 4, "Did you mean 'event'?"),
+        ("[[evnt.a]]\nx = 1\n", 4, "Did you mean 'event'?"),
+        ('[detector.opal]\nuse = "no"\n', 5, "write [[detector.opal.use]]"),
+        ("[detector.opal]\nruns = 3\nusee = 3\n", 6, "Did you mean 'use'?"),
+        ("[detector]\nopal.usee = 3\n", 5, "Did you mean 'use'?"),
+        ("[detector]\nopal = 3\n", 5, "write [[detector.opal.<kind>]]"),
+        ("[detector.opal.droplet]\nruns = '1-'\n", 4, "[[detector.opal.droplet]]"),
+    ],
+)
+def test_the_line_of_what_is_no_entry(write, text, line, message):
+    found = problems_of_file(write(START + text))
+    assert [p for p in found if p.startswith(f"line {line}: ") and message in p], found
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        '[[detector.opal.droplet]]\nruns = "1-"\n',
+        "[[detector.opal.droplet]]\nruns = 3\n",
+        "[[detector.opal.droplet]]\n",
+        '[[detector.opal.droplet]]\nruns = "1-"\nenabled = false\n',
+        '[[detector.opal.droplet]]\nruns = "1-"\nuseRms = 3\n',
+        '[detector.opal.droplet]\nruns = "1-"\n',
+        'detector.jf = 3\n[[detector.opal.droplet]]\nruns = "1-"\n',
+    ],
+)
+def test_an_unknown_key_names_the_nearest_whatever_else_is_wrong(write, begin):
+    text = START + begin + "treshold = 5.0\n"
+    line = text.count("\n")
+    found = [p for p in problems_of_file(write(text)) if "'treshold'" in p]
+    assert len(found) == 1
+    assert found[0].startswith(f"line {line}: detector.opal.droplet: no parameter")
+    assert found[0].endswith("Did you mean 'threshold'?")
+
+
+MASK = """
+[[detector.det.mask]]
+runs = "1-"
+file = "masks/none.h5"
+path = "/pixel_mask"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+shape = [2, 3]
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("shape = [2, 3]", "shape = [2, 3]\nshapess = 3"),
+        ("shape = [2, 3]", "shape = 3"),
+        ("0" * 64, "0"),
+        ('path = "/pixel_mask"', ""),
+        ('runs = "1-"', "runs = 3"),
+        ('runs = "1-"', ""),
+        ('runs = "1-"', 'runs = "1-"\nname = 3'),
+    ],
+)
+def test_a_missing_mask_is_told_whatever_else_is_wrong(write, right, wrong):
+    found = problems_of_file(write(START + MASK.replace(right, wrong)))
+    missing = [p for p in found if "there is no mask" in p]
+    assert len(missing) == 1
+    assert len(found) == 2
+    assert missing[0].startswith("line 5: detector.det.mask")
+
+
+def test_a_checksum_is_told_whatever_else_is_wrong(write, tmp_path):
+    path = write(START + MASK.replace("[2, 3]", "3"))
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/none.h5").write_bytes(b"x")
+    assert any("its sha256 is" in problem for problem in problems_of_file(path))
+
+
+def test_a_missing_function_is_told_although_the_runs_are_wrong(write):
+    text = START + '[[detector.det.roi]]\nruns = 3\nof = "nothing"\n'
+    text += '[[detector.det.roi]]\nruns = "1-"\nname = "A"\n'
+    found = problems_of_file(write(text))
+    assert len(found) == 2
+    assert found[1] == (
+        "line 4: detector.det.roi: no function 'nothing' in det; there is 'A'."
+    )
+
+
+def test_others_are_not_blamed_for_runs_that_are_wrong(write):
+    text = START + '[[detector.det.roi]]\nruns = 3\nname = "A"\n'
+    text += '[[detector.det.projection]]\nruns = "1-"\nof = "A"\n'
+    (problem,) = problems_of_file(write(text))
+    assert "runs = 3 is not a text" in problem
+
+
+def test_an_empty_file(write):
+    assert problems_of_file(write("")) == [
+        "'schema' is missing; write schema = \"smalldata-ana-params/1\" as its first "
+        "line",
+        "'experiment' is missing; write experiment = \"<name>\"",
+    ]
+    assert problems_of_file(write(""), "xpptut15")[1].endswith('"xpptut15"')
+
+
+def test_an_experiment_that_is_no_text(write):
+    (problem,) = problems_of_file(write(START.replace('"xpptut15"', "15")), "xpptut15")
+    assert problem.startswith("line 2: experiment = 15 is not a text")
+
+
 @pytest.mark.parametrize("version", ["2", "10"])
 def test_a_newer_schema_is_told_alone(write, version):
     text = WRONG.replace("params/1", f"params/{version}")

@@ -152,10 +152,13 @@ def test_all_problems_are_said_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "schema = None"),
+        ("", "'schema' is missing; write schema = "),
         (HEAD.replace("/1", "/2"), "smalldata-ana-params/2"),
         (HEAD.replace("xpptut15", "xpp00123"), "for experiment 'xpp00123', not"),
-        ('schema = "smalldata-ana-params/1"\n', "for experiment None"),
+        (
+            'schema = "smalldata-ana-params/1"\n',
+            "'experiment' is missing; write experiment = \"xpptut15\"",
+        ),
     ],
 )
 def test_wrong_heads_are_errors(tmp_path, text, message):

@@ -122,6 +122,23 @@ def test_a_long_value_is_shortened(resolve):
     assert len(sentence) < 250
 
 
+@pytest.mark.parametrize("where", [0, 40, 59])
+def test_of_long_values_the_part_that_differs_is_shown(resolve, where):
+    boxes = [[[n, n + 1], [0, 9], [0, 9]] for n in range(60)]
+    changed = [list(box) for box in boxes]
+    changed[where] = [[where, where + 1], [0, 8], [0, 9]]
+    texts = [
+        A.replace("[[0, 1], [100, 120], [50, 60]]", str(b)) for b in (boxes, changed)
+    ]
+    before, after = map(resolve, texts)
+    (sentence,) = describe_changes(before.record(), after.record())
+    was, is_ = sentence.split(", is ")
+    assert f"[{where},{where + 1}],[0,9]" in was or "[0,9]," in was
+    assert "[0,8]" in is_
+    assert "[0,8]" not in was
+    assert len(sentence) < 270
+
+
 def mask_text(folder: Path, good: np.ndarray) -> str:
     entry = stored(mask_entry("det", good, RunRange(1)), folder)
     return file_text("xpptut15", [entry])

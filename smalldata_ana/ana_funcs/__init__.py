@@ -26,7 +26,11 @@ from smalldata_ana.ana_funcs.template_fit import templateFitFunc
 from smalldata_ana.ana_funcs.waveform_basis import make_basis
 from smalldata_ana.ana_funcs.waveforms import WfIntegration
 from smalldata_ana.ana_funcs.zero_peak import getCMPeakFunc
-from smalldata_ana.detector import mask_entries, sum_entries  # noqa: F401
+from smalldata_ana.detector import (  # noqa: F401
+    common_mode_entries,
+    mask_entries,
+    sum_entries,
+)
 
 __all__ = [
     "Autocorrelation",

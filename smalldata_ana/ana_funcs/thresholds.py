@@ -21,6 +21,35 @@ def limits(threshold: Threshold) -> tuple[float, float]:
     return low, high
 
 
+def pixel_limits(
+    det: ImageSource, threshold: Threshold, rms: float | None
+) -> tuple[float | Array, float]:
+    """Return the lowest value that stays, perhaps of each pixel, and the highest.
+
+    Parameters
+    ----------
+    det : whose images they are for
+    threshold : as `limits` takes it
+    rms : pixels below so many times their noise do not stay, or None
+
+    Raises
+    ------
+    ParameterError
+        if the noise is needed, and is not known
+    """
+    low, high = limits(threshold)
+    if rms is None:
+        return low, high
+    if det.noise is None:
+        raise ParameterError(
+            f"thresRms = {rms:g}, but the noise of {det.name!r} is not known; deploy "
+            "pixel_rms, or give thresADU"
+        )
+    # a pixel of unknown noise is not above any threshold
+    least = np.nan_to_num(rms * det.noise, nan=np.inf)
+    return np.maximum(least, low), high
+
+
 def within(image: Array, low: float | Array, high: float) -> Array:
     """Return an image with 0 for the pixels below `low` and above `high`.
 
@@ -55,20 +84,7 @@ class Thresholded(DetObjectFunc):
     def setFromDet(self, det: ImageSource) -> None:
         """Prepare for the images of a detector; as `DetObjectFunc.setFromDet`."""
         super().setFromDet(det)
-        self._low, self._high = self._limits(det)
-
-    def _limits(self, det: ImageSource) -> tuple[float | Array, float]:
-        low, high = limits(self.thresADU)
-        if self.thresRms is None:
-            return low, high
-        if det.noise is None:
-            raise ParameterError(
-                f"thresRms = {self.thresRms:g}, but the noise of {det.name!r} is not "
-                "known; deploy pixel_rms, or give thresADU"
-            )
-        # a pixel of unknown noise is not above any threshold
-        least = np.nan_to_num(self.thresRms * det.noise, nan=np.inf)
-        return np.maximum(least, low), high
+        self._low, self._high = pixel_limits(det, self.thresADU, self.thresRms)
 
     @property
     def _changes_values(self) -> bool:

@@ -17,12 +17,12 @@ from smalldata_ana.parameters.appending import append
 from smalldata_ana.parameters.checking import file_problems, together_problems
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, file_text, problems_of_file
+from smalldata_ana.parameters.prod_config.config import contents_of
 from smalldata_ana.parameters.prod_config.evaluating import evaluate
 from smalldata_ana.parameters.prod_config.forms import Flavour
-from smalldata_ana.parameters.prod_config.reading import entries_of
 from smalldata_ana.parameters.prod_config.writing import python_text
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.parameters.tables import Table
+from smalldata_ana.parameters.tables import EVENT, Table
 from smalldata_ana.pipeline import with_geometry  # it knows all kinds of entries
 from smalldata_ana.places import places
 from smalldata_ana.safe_files import replacing
@@ -227,8 +227,11 @@ def _place(entry: Entry) -> str:
 def _to_python(options: argparse.Namespace) -> None:
     path = _path(options)
     file = ParameterFile.load(path, options.experiment)
-    text, left_out = python_text(_parts(file), Flavour(options.flavour), str(path))
-    for sentence in (*left_out, *(f"[{table}]" for table in file.tables)):
+    event = next((t.values for t in file.tables if t.kind == EVENT), {})
+    flavour = Flavour(options.flavour)
+    text, left_out = python_text(_parts(file), flavour, str(path), event)
+    others = [f"[{table}]" for table in file.tables if table.kind != EVENT]
+    for sentence in (*left_out, *others):
         print(f"not written: {sentence}", file=sys.stderr)
     _write(text, options.output)
 
@@ -238,9 +241,9 @@ def _parts(file: ParameterFile) -> Parts:
     begins = {e.runs.begin for e in file.entries}
     begins |= {e.runs.end + 1 for e in file.entries if e.runs.end is not None}
     starts = sorted(begins)
-    ends = [*(start - 1 for start in starts[1:]), None]
     parts: Parts = []
-    for start, end in zip(starts, ends, strict=True):
+    for number, start in enumerate(starts, 1):
+        end = starts[number] - 1 if number < len(starts) else None
         by_detector = {
             detector: with_geometry(entries)
             for detector, entries in file.resolve(start).detectors.items()
@@ -273,17 +276,18 @@ def _from_python(options: argparse.Namespace) -> None:
         f"executing {options.module} in a process of its own, for runs {runs}",
         file=sys.stderr,
     )
-    entries, notes = entries_of(evaluate(options.module, runs), runs)
+    entries, event, notes = contents_of(evaluate(options.module, runs), runs)
+    tables = [event] if event.values else []
     if options.go_on:
         entries = [_going_on(entry, runs) for entry in entries]
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if options.output is not None:
-        done = append(options.output, entries, experiment)
+        done = append(options.output, entries, experiment, tables=tables)
         number = counted(len(done.entries), "entry", "entries")
         print(f"{number} added to {options.output}")
         return
-    print(file_text(experiment, entries), end="")
+    print(file_text(experiment, entries, tables), end="")
 
 
 def _going_on(entry: Entry, runs: RunRange) -> Entry:

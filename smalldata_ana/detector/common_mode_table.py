@@ -349,3 +349,14 @@ EPIX100_PARAMETERS = partial(with_parameters, (0, 4, 6, 7))
 CSPAD_PARAMETERS = partial(with_parameters, (1, 5))
 ICARUS_PARAMETERS = partial(with_parameters, (81,))
 """What each kind takes; psana's algorithm 0 is 7 for all that it has in LCLS-II."""
+
+
+def any_parameters(pars: tuple[float, ...]) -> CommonMode:
+    """Return the common mode of psana's parameters, whatever kind has the algorithm.
+
+    Raises
+    ------
+    ParameterError
+        if they are not those of one of the algorithms
+    """
+    return with_parameters(tuple(_FORMS), pars)

@@ -76,10 +76,27 @@ class MaskParameters(Parameters):
 
     def problems_beside(self, folder: Path) -> Iterator[str]:
         """Say what is wrong with the file of the mask; see `Parameters`."""
+        if not self.file:
+            return
         try:
-            self.read(folder)
+            if self.sha256 and self.path and self.trait_has_value("shape"):
+                self.read(folder)
+            elif self.sha256:
+                self._check(folder)
+            else:
+                _checksum(folder / self.file)
         except (FileError, ParameterError) as error:
             yield str(error)
+
+    def _check(self, folder: Path) -> None:
+        """Check that the file is the one that the entry was made with."""
+        path = folder / self.file
+        checksum = _checksum(path)
+        if checksum != self.sha256:
+            raise ParameterError(
+                f"{path} is not the mask that was exported: its sha256 is {checksum}, "
+                f"not {self.sha256}; bring the right file back, or export the mask anew"
+            )
 
     def read(self, folder: Path) -> Mask:
         """Return the mask: bool, True = good, shape of a frame.
@@ -95,14 +112,8 @@ class MaskParameters(Parameters):
         ParameterError
             if it is not the file that the entry was made with
         """
-        path = folder / self.file
-        checksum = _checksum(path)
-        if checksum != self.sha256:
-            raise ParameterError(
-                f"{path} is not the mask that was exported: its sha256 is {checksum}, "
-                f"not {self.sha256}; bring the right file back, or export the mask anew"
-            )
-        return read_nexus(path, tuple(self.shape), self.path)
+        self._check(folder)
+        return read_nexus(folder / self.file, tuple(self.shape), self.path)
 
 
 def _checksum(path: Path) -> str:

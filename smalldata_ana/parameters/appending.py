@@ -21,6 +21,7 @@ from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, file_text, read_text
 from smalldata_ana.parameters.resolved import rivals
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.tables import Table
 from smalldata_ana.safe_files import FILE_MODE, make_folder, reason, replacing
 
 
@@ -45,6 +46,7 @@ def append(
     experiment: str,
     *,
     replacing_older: bool = False,
+    tables: Sequence[Table] = (),
 ) -> Appended:
     """Add entries at the end of a file, which is made if there is none.
 
@@ -59,6 +61,7 @@ def append(
     experiment : the experiment that the file is for
     replacing_older : let each entry apply to all of its runs: where an older one would
         win, as it begins later, it is added once more from there on
+    tables : what to add beside the detectors; what the file says already is not added
 
     Raises
     ------
@@ -75,7 +78,7 @@ def append(
         before = ParameterFile.parse(start, path, experiment)
         if replacing_older:
             entries = [e for one in entries for e in _everywhere(one, before.entries)]
-        text = start + _addition(start, entries)
+        text = start + _addition(start, [*_new(tables, before), *entries])
         _check_tables(text, path)
         after = ParameterFile.parse(text, path, experiment)
         added = _added(before, after, entries)
@@ -88,7 +91,21 @@ def append(
     return Appended(before, after, added)
 
 
-def _addition(start: str, entries: Sequence[Entry]) -> str:
+def _new(tables: Sequence[Table], before: ParameterFile) -> Iterator[Table]:
+    """Return the tables that a file does not have; it must not have others for them."""
+    for table in tables:
+        there = next((t for t in before.tables if t.path == table.path), None)
+        if there is None:
+            yield table
+        elif dict(there.values) != dict(table.values):
+            raise ParameterError(
+                f"{before.path} was not changed: it has a table [{table}] already, in "
+                f"line {there.line}, and what stands there is never edited; to be "
+                f"added was:\n{table.text()}"
+            )
+
+
+def _addition(start: str, entries: Sequence[Entry | Table]) -> str:
     stamp = f"# exported {provenance.now().isoformat()} by {provenance.author()}\n"
     end = "" if start.endswith("\n") else "\n"
     return end + "".join(f"\n{stamp}{entry.text()}" for entry in entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,33 @@ def head_problems(
     lines : of its text
     experiment : the experiment that it must be for, or None for any
     """
-    schema = document.get("schema")
-    if schema != SCHEMA:
-        line = at(lines.of_head("schema"))
-        yield f"{line}schema = {schema!r} is not {SCHEMA!r}, which this version reads"
-    of = document.get("experiment")
-    if not isinstance(of, str) or (experiment is not None and of != experiment):
-        line = at(lines.of_head("experiment"))
-        yield f"{line}it is for experiment {of!r}, not for {experiment!r}"
+    if "schema" not in document:
+        yield f"'schema' is missing; write schema = \"{SCHEMA}\" as its first line"
+    elif document["schema"] != SCHEMA:
+        line = at(lines.of_any(("schema",)))
+        yield (
+            f"{line}schema = {document['schema']!r} is not {SCHEMA!r}, which this "
+            "version reads"
+        )
+    yield from _experiment_problems(document, lines, experiment)
     known = (*_TOP_KEYS, *table_kinds())
     for key in document:
         if key not in known:
-            line = at(lines.of_head(key) or lines.of((key,), 0))
+            line = at(lines.of_any((key,)))
             yield line + unknown("key", key, known, "a parameter file")
+
+
+def _experiment_problems(
+    document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
+) -> Iterator[str]:
+    of, line = document.get("experiment"), at(lines.of_any(("experiment",)))
+    if of is None:
+        name = experiment or "<name>"
+        yield f"'experiment' is missing; write experiment = \"{name}\""
+    elif not isinstance(of, str):
+        yield f'{line}experiment = {of!r} is not a text; write experiment = "{of}"'
+    elif experiment is not None and of != experiment:
+        yield f"{line}it is for experiment {of!r}, not for {experiment!r}"
 
 
 # -- single entries --------------------------------------------------------------------
@@ -74,53 +88,80 @@ def head_problems(
 
 def entry_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
     """Check each entry by itself."""
-    misshapen = _shape_problem(document)
-    if misshapen:
-        yield misshapen
-        return
+    yield from _shape_problems(document, lines)
     for path, rows in _arrays(document):
         header = toml_text.key_text(*path)
-        line = at(lines.of(path, 0))
+        line = at(lines.of_any(path))
         if path[2] not in kinds():
             yield line + unknown("kind of entry", path[2], kinds(), header)
-        elif not isinstance(rows, list):
+            continue
+        if not isinstance(rows, list):
             yield f"{line}{header} is not an array of tables; write [[{header}]]"
-        else:
-            for index, row in enumerate(rows):
-                for key, problem in problems_of(path[2], row):
-                    yield f"{at(lines.of(path, index, key))}{header}: {problem}"
+        for index, row in enumerate(_rows(rows)):
+            for key, problem in problems_of(path[2], row):
+                yield f"{at(lines.of(path, index, key))}{header}: {problem}"
 
 
-def _shape_problem(document: dict[str, Any]) -> str:
-    """Say where detectors and kinds are not tables, so that they can be walked."""
+def _shape_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
+    """Say where detectors and kinds are not tables, so that they cannot be walked."""
     detectors = document.get("detector", {})
     if not isinstance(detectors, dict):
-        return "'detector' is not a table; write [[detector.<name>.<kind>]]"
+        line = at(lines.of_any(("detector",)))
+        yield f"{line}'detector' is not a table; write [[detector.<name>.<kind>]]"
+        return
     for name, of_kinds in detectors.items():
         if not isinstance(of_kinds, dict):
-            return f"'detector.{name}' is not a table; write [[detector.{name}.<kind>]]"
-    return ""
+            key = toml_text.key_text("detector", name)
+            line = at(lines.of_any(("detector", name)))
+            yield f"{line}{key!r} is not a table; write [[{key}.<kind>]]"
 
 
 def _arrays(document: dict[str, Any]) -> Iterator[tuple[Path3, Any]]:
-    for detector, of_kinds in document.get("detector", {}).items():
-        for kind, rows in of_kinds.items():
+    """Return what stands where arrays of entries should be."""
+    detectors = document.get("detector", {})
+    for detector, of_kinds in _tables_of(detectors).items():
+        for kind, rows in _tables_of(of_kinds).items():
             yield ("detector", detector, kind), rows
+
+
+def _tables_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _rows(rows: Any) -> list[Any]:
+    """Return the tables of an array; a single table is looked at all the same."""
+    return rows if isinstance(rows, list) else [rows] if isinstance(rows, dict) else []
 
 
 def readable_entries(
     document: dict[str, Any], lines: toml_text.Lines
 ) -> Iterator[Entry]:
     """Return the entries that can be read; all, where nothing is wrong with them."""
-    if _shape_problem(document):
-        return
     for path, rows in _arrays(document):
-        if path[2] not in kinds() or not isinstance(rows, list):
+        if path[2] not in kinds():
             continue
-        right = [(i, row) for i, row in enumerate(rows) if _is_readable(path[2], row)]
+        right = [
+            (i, row) for i, row in enumerate(_rows(rows)) if _is_readable(path[2], row)
+        ]
         names = _names(path[2], [row for _, row in right])
         for (index, row), name in zip(right, names, strict=True):
             yield read_entry(path, row, name, lines.of(path, index))
+
+
+def doubtful_entries(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Entry]:
+    """Return what can be read of the others: with what is right, and for all runs."""
+    for path, rows in _arrays(document):
+        if path[2] not in kinds():
+            continue
+        for index, row in enumerate(_rows(rows)):
+            if isinstance(row, dict) and not _is_readable(path[2], row):
+                wrong = {key for key, _ in problems_of(path[2], row)}
+                right = {k: v for k, v in row.items() if k not in wrong}
+                table = right | {"runs": "0-"}
+                (name,) = _names(path[2], [table])
+                yield read_entry(path, table, name, lines.of(path, index))
 
 
 def _is_readable(kind: str, row: Any) -> bool:
@@ -183,7 +224,7 @@ class Problem:
 
 
 def file_problems(entries: Iterable[Entry], folder: Path) -> Iterator[Problem]:
-    """Check the files that the entries name, e.g. masks.
+    """Check the files that the entries name, e.g. masks, whatever else is wrong.
 
     Parameters
     ----------
@@ -191,25 +232,25 @@ def file_problems(entries: Iterable[Entry], folder: Path) -> Iterator[Problem]:
     folder : of the parameter file
     """
     for entry in entries:
-        if not entry.enabled or set(entry.model.required_keys()) - set(entry.values):
-            continue
-        try:
-            parameters = entry.make()
-        except ParameterError:
-            continue  # it is told already
-        for text in parameters.problems_beside(folder):
-            yield Problem(entry, text)
+        if entry.enabled:
+            parameters = entry.model.partly(entry.values)
+            for text in parameters.problems_beside(folder):
+                yield Problem(entry, text)
 
 
-def together_problems(entries: Sequence[Entry]) -> Iterator[Problem]:
+def together_problems(
+    entries: Sequence[Entry], doubtful: Sequence[Entry] = ()
+) -> Iterator[Problem]:
     """Check the entries that apply to a run together: names, and ``of``.
 
     Parameters
     ----------
     entries : those that apply to one run, of all detectors
+    doubtful : those of which it is not known; others may be chained to them
     """
     for detector in dict.fromkeys(entry.detector for entry in entries):
         ours = [e for e in entries if e.detector == detector]
+        perhaps = {e.name for e in doubtful if e.detector == detector}
         named = [e for e in ours if e.name and e.model.has_results]
         by_name: dict[str, Entry] = {}
         for entry in named:
@@ -217,17 +258,20 @@ def together_problems(entries: Sequence[Entry]) -> Iterator[Problem]:
             if first is not entry:
                 yield Problem(entry, f"{at(first.line)}{first} has the same name")
         for entry in named:
-            text = _chain_problem(entry, by_name)
+            text = _chain_problem(entry, by_name, perhaps)
             if text:
                 yield Problem(entry, text)
 
 
-def _chain_problem(entry: Entry, by_name: dict[str, Entry]) -> str:
+def _chain_problem(
+    entry: Entry, by_name: Mapping[str, Entry], perhaps: Container[str]
+) -> str:
     above, seen = entry.of, [entry.name]
     while above is not None:
         if above not in by_name:
             others = [name for name in by_name if name != entry.name]
-            return unknown("function", above, others, entry.detector)
+            missing = unknown("function", above, others, entry.detector)
+            return "" if above in perhaps else missing
         if above in seen:
             return f"of = {entry.of!r} goes round in a circle"
         seen.append(above)
@@ -235,8 +279,36 @@ def _chain_problem(entry: Entry, by_name: dict[str, Entry]) -> str:
     return ""
 
 
-def all_together_problems(entries: Sequence[Entry]) -> list[tuple[Problem, int]]:
+def doubtful_problems(
+    doubtful: Sequence[Entry], others: Sequence[Entry], folder: Path
+) -> Iterator[str]:
+    """Check the entries whose runs are not known: their files, and ``of``.
+
+    Parameters
+    ----------
+    doubtful : these entries
+    others : the other entries of the file
+    folder : of the parameter file
+    """
+    for entry in doubtful:
+        place = f"{at(entry.line)}{toml_text.key_text(*entry.path)}: "
+        yield from (place + p.text for p in file_problems([entry], folder))
+        rest = [e for e in (*others, *doubtful) if e is not entry]
+        ours = [e for e in rest if e.detector == entry.detector and e.name]
+        names = [e.name for e in ours if e.model.has_results]
+        if entry.enabled and entry.of is not None and entry.of not in names:
+            yield place + unknown("function", entry.of, names, entry.detector)
+
+
+def all_together_problems(
+    entries: Sequence[Entry], doubtful: Sequence[Entry] = ()
+) -> list[tuple[Problem, int]]:
     """Check the entries together for every run.
+
+    Parameters
+    ----------
+    entries : of a file
+    doubtful : those of it of which it is not known for which runs they are
 
     Returns
     -------
@@ -246,6 +318,6 @@ def all_together_problems(entries: Sequence[Entry]) -> list[tuple[Problem, int]]
     begins |= {e.runs.end + 1 for e in entries if e.runs.end is not None}
     found: dict[str, tuple[Problem, int]] = {}
     for run in sorted(begins):
-        for problem in together_problems(applying(entries, run)):
+        for problem in together_problems(applying(entries, run), doubtful):
             found.setdefault(str(problem), (problem, run))
     return list(found.values())

@@ -156,12 +156,14 @@ def problems_of_file(
     if checking.newer_schema(document):
         return problems
     entries = tuple(checking.readable_entries(document, lines))
+    doubtful = tuple(checking.doubtful_entries(document, lines))
     return [
         *problems,
         *map(str, checking.file_problems(entries, path.parent)),
+        *checking.doubtful_problems(doubtful, entries, path.parent),
         *(
             f"{problem} (from run {run} on)"
-            for problem, run in checking.all_together_problems(entries)
+            for problem, run in checking.all_together_problems(entries, doubtful)
         ),
     ]
 

@@ -7,25 +7,17 @@ register themselves when `smalldata_ana.ana_funcs` is imported.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from traitlets import (
-    Bool,
-    Dict,
-    Float,
-    HasTraits,
-    Int,
-    List,
-    TraitError,
-    Unicode,
-    Union,
-)
+from traitlets import Bool, HasTraits, TraitError, TraitType
 
 from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.parameters.no_numbers import no_number
 
 Model = TypeVar("Model", bound="type[Parameters]")
 
@@ -43,6 +35,8 @@ _tables: dict[str, TableKind] = {}
 
 class Parameters(HasTraits):
     """A set of named and validated parameters: every trait is one.
+
+    Where a number is wanted, true, false and NaN are refused, whatever the trait.
 
     Traits tagged ``file=False`` cannot stand in a parameter file; those tagged
     ``required=True`` must stand in every entry that is not switched off.  Results do
@@ -75,6 +69,15 @@ class Parameters(HasTraits):
             super().__init__(**values)
         except TraitError as error:
             raise ParameterError(_in_plain_words(error)) from error
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        trait = getattr(type(self), name, None)
+        wrong = no_number(trait, value) if isinstance(trait, TraitType) else ""
+        if wrong:
+            # What the trait itself says against it is more exact.
+            object.__setattr__(type(self).__new__(type(self)), name, value)
+            raise TraitError(f"{name} = {value!r}: {wrong} is no number")
+        super().__setattr__(name, value)
 
     @classmethod
     def file_keys(cls) -> tuple[str, ...]:
@@ -139,8 +142,22 @@ class Parameters(HasTraits):
         except TraitError as error:
             raise ParameterError(_in_plain_words(error)) from error
 
+    @classmethod
+    def partly(cls, values: Mapping[str, Any]) -> Self:
+        """Return an object with those of some values that are right by themselves.
+
+        It is there to be looked at: nothing was checked beside the single values.
+        """
+        made = cls.__new__(cls)
+        for key in set(values) & set(cls.file_keys()):
+            with contextlib.suppress(TraitError):
+                setattr(made, key, values[key])
+        return made
+
     def problems_beside(self, folder: Path) -> Iterator[str]:
         """Say what is wrong with the files that the parameters name.
+
+        It is asked of objects that `partly` made, too, and says what can be known.
 
         Parameters
         ----------
@@ -230,16 +247,3 @@ class UseParameters(Parameters):
     """Whether a detector takes part at all."""
 
     use = Bool(help="false switches the detector off").tag(required=True)
-
-
-@register("common_mode")
-class CommonModeParameters(Parameters):
-    """How a detector is calibrated."""
-
-    common_mode = Union(
-        [Int(), List(Union([Int(), Float()]), minlen=1), Dict(key_trait=Unicode())],
-        help="number of the common mode, or psana's parameters as a list, for instance "
-        "[7, 2, 100, 10]; -1 is raw, 0 pedestal and gain; a table where the number "
-        "needs more: { number = 81, region = [[0, 100], [0, 512]] }, or "
-        '{ number = 180, ghost = "file.h5" }',
-    ).tag(required=True)

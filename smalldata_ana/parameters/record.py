@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _CHECKSUM = "sha256"
 _SHOWN = 100
 """Longest text of a value in a sentence."""
+
+_BEFORE = 20
+"""So much of a long text is shown before what differs from another."""
 
 Record = dict[str, dict[str, Any]]
 """By detector, or other part, and entry."""
@@ -170,7 +174,13 @@ def _change(key: str, before: Any, after: Any) -> str:
         return "changed"
     if _is_file(before) and _is_file(after):
         return f"the file of {key} changed"
-    return f"{key} was {_shown(before)}, is {_shown(after)}"
+    texts = _text(before), _text(after)
+    # What two long values have in common would hide what differs.
+    common = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*texts, strict=False))
+    )
+    was, is_ = (_cut(text, max(common - _BEFORE, 0)) for text in texts)
+    return f"{key} was {was}, is {is_}"
 
 
 def _is_file(value: Any) -> bool:
@@ -178,7 +188,18 @@ def _is_file(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    return _cut(_text(value), 0)
+
+
+def _text(value: Any) -> str:
     if _is_file(value):
         return f"a file with sha256 {value[_CHECKSUM][:12]}…"
-    text = _json(value) if isinstance(value, list | dict) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return _json(value) if isinstance(value, list | dict) else repr(value)
+
+
+def _cut(text: str, begin: int) -> str:
+    """Return a text, or if it is long, a part of it."""
+    if len(text) <= _SHOWN:
+        return text
+    part = text[begin : begin + _SHOWN]
+    return f"{'…' if begin else ''}{part}{'…' if len(text) > begin + _SHOWN else ''}"

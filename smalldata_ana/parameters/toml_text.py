@@ -121,6 +121,22 @@ class Lines:
         """Return the line of a key that stands before the first table."""
         return self._key_line(0, key)
 
+    def of_any(self, path: tuple[str, ...]) -> int | None:
+        """Return the line where something begins, whether table, key or what is in it.
+
+        Parameters
+        ----------
+        path : of a table, or of a key, which may be in a table above
+        """
+        headers = [n for p, n in self._headers.items() if p[: len(path)] == path]
+        if headers:
+            return min(map(min, headers))
+        for end in reversed(range(1, len(path))):
+            for start in self._headers.get(path[:end], []):
+                if line := self._key_line(start, path[end]):
+                    return line
+        return self._key_line(0, path[0])
+
     def _key_line(self, start: int, key: str) -> int | None:
         wanted = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
         for number, line in enumerate(self._lines[start:], start + 1):

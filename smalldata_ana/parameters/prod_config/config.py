@@ -9,18 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from smalldata_ana.errors import FileError, ParameterError, did_you_mean, listing
-from smalldata_ana.parameters.entry import Entry, problems_in
+from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import file_text
-from smalldata_ana.parameters.model import table_kinds
 from smalldata_ana.parameters.prod_config.evaluating import Evaluated, evaluate
-from smalldata_ana.parameters.prod_config.forms import (
-    EVENT_LISTS,
-    INTEGRATING,
-    SUMS,
-)
+from smalldata_ana.parameters.prod_config.event_lists import event_of
+from smalldata_ana.parameters.prod_config.forms import SUMS
 from smalldata_ana.parameters.prod_config.reading import entries_of, listed
 from smalldata_ana.parameters.provenance import made
 from smalldata_ana.parameters.resolved import Resolved, by_detector
@@ -31,8 +26,6 @@ from smalldata_ana.parameters.user_code import DEFINE_DETS, CodeFile
 logger = logging.getLogger(__name__)
 
 _FILE = "prod_config_{}.py"
-_READ_HERE = (*EVENT_LISTS, INTEGRATING, DEFINE_DETS)
-"""What the entries do not say, and is no less obeyed."""
 
 
 def config_file(name: str, folders: Sequence[Path]) -> Path:
@@ -87,7 +80,11 @@ def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
     code = CodeFile.of(path)
     runs = RunRange(run, run)
     evaluated = evaluate(code.path, runs)
-    entries, table = _read(evaluated, runs)
+    entries, table, notes = contents_of(evaluated, runs)
+    for note in notes:
+        if note.split()[0] != DEFINE_DETS:
+            logger.warning("%s: %s", path, note)
+    entries += _of_listed(evaluated, entries, runs)
     tables = (table,) if table.values else ()
     return Resolved(
         run=run,
@@ -101,49 +98,40 @@ def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
     )
 
 
-def _read(evaluated: Evaluated, runs: RunRange) -> tuple[list[Entry], Table]:
-    """Return the entries, and the table of the event data; tell what is not read."""
-    problems = []
+def contents_of(
+    evaluated: Evaluated, runs: RunRange
+) -> tuple[list[Entry], Table, list[str]]:
+    """Return the entries and the table of the event data that say the same.
+
+    Parameters
+    ----------
+    evaluated : what a module says
+    runs : the runs that it was asked for
+
+    Returns
+    -------
+    The entries, the table, and a sentence for each thing that is not in them.
+
+    Raises
+    ------
+    ParameterError
+        if a parameter is unknown or has a value that is not allowed: everything at once
+    """
     entries: list[Entry] = []
+    notes: list[str] = []
+    table = Table(EVENT, {})
+    problems = []
     try:
         entries, notes = entries_of(evaluated, runs)
-        for note in notes:
-            if note.split()[0] not in _READ_HERE:
-                logger.warning("%s: %s", evaluated.path, note)
     except ParameterError as error:
         problems.append(str(error))
-    values = dict(_event_values(evaluated))
-    model = table_kinds()[EVENT].model
-    for key, problem in problems_in(values, model, (), EVENT):
-        problems.append(f"{evaluated.path}: {_upstream(key)}: {problem}")
+    try:
+        table = event_of(evaluated)
+    except ParameterError as error:
+        problems.append(str(error))
     if problems:
         raise ParameterError("\n".join(problems))
-    entries += _of_listed(evaluated, entries, runs)
-    return entries, Table(EVENT, values)
-
-
-def _upstream(key: str) -> str:
-    names = {ours: theirs for theirs, ours in EVENT_LISTS.items()}
-    return names.get(key, INTEGRATING)
-
-
-def _event_values(evaluated: Evaluated) -> Iterator[tuple[str, Any]]:
-    """Return what stands in the table ``[event]`` of a parameter file."""
-    for theirs, ours in EVENT_LISTS.items():
-        if evaluated.lists.get(theirs):
-            yield ours, evaluated.lists[theirs]
-    for value in evaluated.functions.get(INTEGRATING, []):
-        names = _integrating(value)
-        if names:
-            yield "integrating", names
-
-
-def _integrating(value: Any) -> list[Any]:
-    """Return the integrating detectors: the slowest, and the list of others."""
-    if not isinstance(value, list):
-        return [value] if value else []
-    flat = [v for one in value for v in (one if isinstance(one, list) else [one])]
-    return [name for name in flat if name]
+    return entries, table, notes
 
 
 def _of_listed(

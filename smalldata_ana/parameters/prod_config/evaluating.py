@@ -10,6 +10,7 @@ import logging
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,28 @@ class Evaluated:
     functions : for each function what it returns for each of the runs
     lists : its lists by name, e.g. ``detnames``
     defined : the names of its functions and classes
+    settings : its numbers and texts by name
     """
 
     path: Path
     functions: dict[str, list[Any]]
     lists: dict[str, list[Any]]
     defined: frozenset[str]
+    settings: dict[str, Any]
 
 
-def evaluate(path: Path, runs: RunRange) -> Evaluated:
+def evaluate(
+    path: Path,
+    runs: RunRange,
+    functions: Sequence[str] = (*FUNCTIONS, INTEGRATING),
+) -> Evaluated:
     """Execute a module in a process of its own, and call its functions for each run.
 
     Parameters
     ----------
     path : the module
     runs : with an end
+    functions : those to call
 
     Raises
     ------
@@ -67,16 +75,21 @@ def evaluate(path: Path, runs: RunRange) -> Evaluated:
         )
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "values.json"
-        _execute(path, output, runs)
+        _execute(path, output, runs, functions)
         found = json.loads(output.read_text(encoding="utf-8"))
     return Evaluated(
-        path, found["functions"], found["lists"], frozenset(found["defined"])
+        path,
+        found["functions"],
+        found["lists"],
+        frozenset(found["defined"]),
+        found["settings"],
     )
 
 
-def _execute(path: Path, output: Path, runs: RunRange) -> None:
-    arguments = [path.absolute(), output, runs.begin, runs.end]
-    arguments += [*FUNCTIONS, INTEGRATING]
+def _execute(
+    path: Path, output: Path, runs: RunRange, functions: Sequence[str]
+) -> None:
+    arguments = [path.absolute(), output, runs.begin, runs.end, *functions]
     logger.info("%s is executed for runs %s", path, runs)
     try:
         done = subprocess.run(

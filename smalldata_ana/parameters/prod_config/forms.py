@@ -8,7 +8,6 @@ azav                   getAzIntParams: a list         get_azav: one
 azav_pyfai             getAzIntPyFAIParams: a list    get_azav_pyfai: one
 droplet                get_droplet: a list            get_droplet: one
 droplet with photons   get_droplet2photon: a list     get_droplet2photon: one
-mectt                  get_mectt: a list
 photon                 getPhotonParams: one
 autocorrelation        getAutocorrParams: one
 svdfit                 getSvdParams: one              get_wf_svd: one
@@ -17,6 +16,9 @@ hitfinder                                             get_wf_hitfinder: one
 curve_correction                                      get_polynomial_correction: one
 sums                   getDetSums: a list of keys     get_sum_algos: a list of keys
 ====================== ============================== =============================
+
+``get_mectt`` is only read: the producer of LCLS-I looks for another name, and takes no
+notice of it.
 """
 
 from __future__ import annotations
@@ -46,6 +48,12 @@ class Flavour(enum.Enum):
         """The key of a region's projections."""
         return "pj" if self is Flavour.LCLS1 else "proj_ax"
 
+    @property
+    def event_lists(self) -> tuple[str, ...]:
+        """The lists out of `EVENT_LISTS` that the producer looks for."""
+        known = tuple(EVENT_LISTS)
+        return known if self is Flavour.LCLS1 else known[:-1]
+
 
 PROJECTIONS = tuple(flavour.projections for flavour in Flavour)
 DETECTOR_LISTS = tuple(flavour.detectors for flavour in Flavour)
@@ -69,7 +77,6 @@ FORMS: dict[Flavour, dict[str, Form]] = {
     Flavour.LCLS1: {
         "azav": Form("getAzIntParams", True),
         "azav_pyfai": Form("getAzIntPyFAIParams", True),
-        "mectt": Form("get_mectt", True),
         "photon": Form("getPhotonParams", False),
         "autocorrelation": Form("getAutocorrParams", False),
         "svdfit": Form("getSvdParams", False),
@@ -89,7 +96,7 @@ SUMS = {Flavour.LCLS1: "getDetSums", Flavour.LCLS2: "get_sum_algos"}
 
 PLAIN = {
     form.function: kind for table in FORMS.values() for kind, form in table.items()
-}
+} | {"get_mectt": "mectt"}
 """The functions that hold entries of one kind, whether as a list or a dict."""
 
 OLD_DROPLET = "getDropletParams"
@@ -113,4 +120,7 @@ INTEGRATING = "get_intg"
 """The function of the integrating detectors: the slowest one, and a list of others."""
 
 EVENT_LISTS = {"epicsPV": "epics", "epicsOncePV": "epics_once", "ttCalib": "ttCalib"}
-"""Lists that belong to the table ``[event]``, with their names there."""
+"""Lists that belong to the table ``[event]``, with their names there.
+
+The last one is of LCLS-I only.
+"""

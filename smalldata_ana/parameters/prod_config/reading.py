@@ -14,8 +14,8 @@ from smalldata_ana.parameters.prod_config.evaluating import Evaluated
 from smalldata_ana.parameters.prod_config.forms import (
     DETECTOR_LISTS,
     DROPLET,
+    EVENT_LISTS,
     FUNCTIONS,
-    INTEGRATING,
     N_DATA,
     OLD_DROPLET,
     OLD_PHOTONS,
@@ -26,6 +26,7 @@ from smalldata_ana.parameters.prod_config.forms import (
     ROIS,
     SUMS,
 )
+from smalldata_ana.parameters.prod_config.vocabulary import in_our_words
 from smalldata_ana.parameters.provenance import made
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.user_code import DEFINE_DETS
@@ -57,7 +58,7 @@ class _Detector:
             raise ParameterError(
                 f"{self.name}: {values!r} are no parameters of {kind!r}"
             )
-        given = {key: value for key, value in values.items() if value is not None}
+        given = in_our_words(kind, values)
         wanted = given.pop("name", name)
         table = {"runs": str(self.run), **({"name": wanted} if wanted else {})}
         problems = problems_of(kind, table | given)
@@ -131,8 +132,9 @@ def listed(evaluated: Evaluated) -> set[str] | None:
 
 
 def _notes(evaluated: Evaluated, detectors: set[str] | None) -> Iterator[str]:
-    functions = {INTEGRATING, DEFINE_DETS} & evaluated.defined
-    for name in sorted({*evaluated.lists, *functions} - set(DETECTOR_LISTS)):
+    known = {*DETECTOR_LISTS, *EVENT_LISTS}
+    unread = {name for name, value in evaluated.lists.items() if value} - known
+    for name in sorted(unread | ({DEFINE_DETS} & evaluated.defined)):
         yield f"{name} is not read"
     for name, rows in _by_detector(evaluated).items():
         told = {d for row in rows if isinstance(row, Mapping) for d in row} - {_ALL}

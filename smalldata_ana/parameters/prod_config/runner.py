@@ -37,11 +37,15 @@ def main(module: str, output: str, begin: str, end: str, *functions: str) -> Non
     names = runpy.run_path(module)
     runs = range(int(begin), int(end) + 1)
     found = {name: names[name] for name in functions if callable(names.get(name))}
-    lists = {k: v for k, v in names.items() if isinstance(v, list | tuple)}
-    lists = {k: v for k, v in lists.items() if not k.startswith("_")}
+    public = {k: v for k, v in names.items() if not k.startswith("_")}
+    lists = {k: v for k, v in public.items() if isinstance(v, list | tuple)}
+    settings = {
+        k: v for k, v in public.items() if isinstance(v, bool | int | float | str)
+    }
     values = {name: [call(run) for run in runs] for name, call in found.items()}
     defined = sorted(k for k, v in names.items() if callable(v))
     told = {"functions": values, "lists": lists, "defined": defined}
+    told |= {"settings": settings}
     text = json.dumps(told, default=_plain)
     Path(output).write_text(text, encoding="utf-8")
 

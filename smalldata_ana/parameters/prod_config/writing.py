@@ -10,13 +10,16 @@ from typing import Any
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.prod_config.forms import (
     DROPLET,
+    EVENT_LISTS,
     FORMS,
+    INTEGRATING,
     N_DATA,
     PHOTONS,
     ROIS,
     SUMS,
     Flavour,
 )
+from smalldata_ana.parameters.prod_config.vocabulary import words_of
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.toml_text import plain
 
@@ -31,12 +34,16 @@ class _Part:
     Attributes
     ----------
     functions : the detector's value of each function
-    left_out : entries that cannot be said
+    left_out : what cannot be said, a sentence each
     """
 
     flavour: Flavour
     functions: dict[str, Any] = field(default_factory=dict)
-    left_out: list[Entry] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def leave_out(self, what: object, why: str = "it") -> None:
+        """Tell what is not said, and what there is no place for."""
+        self.left_out.append(f"{what}: {self.flavour.value} has no place for {why}")
 
     def add(self, function: str, value: Any) -> None:
         """Add to a function that has a list."""
@@ -47,7 +54,7 @@ class _Part:
         if self.flavour is Flavour.LCLS1:
             self.add(function, value)
         elif function in self.functions:
-            self.left_out.append(entry)
+            self.leave_out(entry)
         else:
             self.functions[function] = value
 
@@ -56,6 +63,7 @@ def python_text(
     parts: Sequence[tuple[RunRange, Mapping[str, Sequence[Entry]]]],
     flavour: Flavour,
     source: str,
+    event: Mapping[str, Any],
 ) -> tuple[str, list[str]]:
     """Return the parameters as Python, and what it cannot say.
 
@@ -65,10 +73,11 @@ def python_text(
         them, by detector
     flavour : which producer it is for
     source : where the parameters are from
+    event : what the table ``[event]`` says
 
     Returns
     -------
-    The text of a module, and a sentence for each entry that is not in it.
+    The text of a module, and a sentence for each thing that is not in it.
     """
     values: dict[str, dict[str, list[tuple[RunRange, Any]]]] = {}
     left_out: dict[str, list[tuple[RunRange, Any]]] = {}
@@ -77,24 +86,44 @@ def python_text(
         for detector, entries in by_detector.items():
             detectors[detector] = None
             part = _said(entries, flavour)
-            for entry in part.left_out:
-                _extend(left_out.setdefault(str(entry), []), runs, None)
+            for sentence in part.left_out:
+                _extend(left_out.setdefault(sentence, []), runs, None)
             for function, value in part.functions.items():
                 rows = values.setdefault(function, {}).setdefault(detector, [])
                 _extend(rows, runs, value)
-    told = [_left_out(text, rows, flavour) for text, rows in left_out.items()]
+    told = [_with_runs(text, rows) for text, rows in left_out.items()]
+    lists, unsaid = _of_events(event, flavour)
+    told += unsaid
     head = [f"# Written from {source}: change that, and write this anew."]
     head += [f"# Not in here: {text}" for text in told]
-    head += ["", f"{flavour.detectors} = {list(detectors)!r}"]
+    head += ["", f"{flavour.detectors} = {list(detectors)!r}", *lists]
     bodies = ["\n".join(_function(name, values[name])) for name in values]
     return "\n\n\n".join(["\n".join(head), *bodies]) + "\n", told
 
 
-def _left_out(
-    entry: str, rows: Sequence[tuple[RunRange, Any]], flavour: Flavour
-) -> str:
-    runs = ", ".join(str(runs) for runs, _ in rows)
-    return f"{entry}: {flavour.value} has no place for it (for runs {runs})"
+def _with_runs(sentence: str, rows: Sequence[tuple[RunRange, Any]]) -> str:
+    return f"{sentence} (for runs {', '.join(str(runs) for runs, _ in rows)})"
+
+
+def _of_events(
+    event: Mapping[str, Any], flavour: Flavour
+) -> tuple[list[str], list[str]]:
+    """Return the lines that say what ``[event]`` does, and what they do not say."""
+    values: dict[str, Any] = plain(event)
+    lines = [
+        f"{theirs} = {_with_tuples(values.pop(EVENT_LISTS[theirs], []))!r}"
+        for theirs in flavour.event_lists
+    ]
+    if flavour is Flavour.LCLS2 and values.get("integrating"):
+        slowest, *others = values.pop("integrating")
+        value = f"    return {slowest!r}, {others!r}"
+        lines += ["", "", f"def {INTEGRATING}(run):", value]
+    return lines, [f"[event]: {flavour.value} has no place for its {k}" for k in values]
+
+
+def _with_tuples(values: list[Any]) -> list[Any]:
+    """Return a list in which pairs of names are tuples, as smalldata_tools has them."""
+    return [tuple(value) if isinstance(value, list) else value for value in values]
 
 
 def _extend(rows: list[tuple[RunRange, Any]], runs: RunRange, value: Any) -> None:
@@ -125,13 +154,29 @@ def _condition(runs: RunRange) -> str:
 
 def _said(entries: Sequence[Entry], flavour: Flavour) -> _Part:
     part = _Part(flavour)
+    entries = [sayable for entry in entries for sayable in _sayable(entry, part)]
     done: set[str] = set()
     for entry in entries:
         if entry.of is None:
             done |= set(_add(part, entry, entries))
-    known = [e for e in entries if e.of is not None and e.name not in done]
-    part.left_out += known
+    for entry in entries:
+        if entry.of is not None and entry.name not in done:
+            part.leave_out(entry)
     return part
+
+
+def _sayable(entry: Entry, part: _Part) -> Iterator[Entry]:
+    """Return an entry in smalldata_tools' words; tell what there are none for."""
+    if entry.kind in _OF_BEAM and _follows(entry):
+        part.leave_out(entry, "a variable of the run")
+        return
+    words = words_of(entry, part.flavour)
+    if words.lacking:
+        part.leave_out(entry, " and ".join(words.lacking))
+        return
+    for key in words.additions:
+        part.leave_out(f"{key} of {entry}")
+    yield words.entry
 
 
 def _add(part: _Part, entry: Entry, entries: Sequence[Entry]) -> Iterator[str]:
@@ -143,13 +188,13 @@ def _add(part: _Part, entry: Entry, entries: Sequence[Entry]) -> Iterator[str]:
         yield from _add_droplet(part, entry, entries)
     elif entry.kind == "sums":
         part.functions[SUMS[part.flavour]] = plain(entry.values["sums"])
-    elif form is None or _follows(entry):
+    elif form is None:
         if not _is_elsewhere(entry, entries):
-            part.left_out.append(entry)
+            part.leave_out(entry)
     elif form.several:
         part.add(form.function, _parameters(entry))
     elif form.function in part.functions:
-        part.left_out.append(entry)
+        part.leave_out(entry)
     else:
         part.functions[form.function] = _parameters(entry)
 
@@ -161,8 +206,7 @@ def _is_elsewhere(entry: Entry, entries: Sequence[Entry]) -> bool:
 
 
 def _parameters(entry: Entry) -> dict[str, Any]:
-    values: dict[str, Any] = plain(entry.values)
-    return {"name": entry.name, **values}
+    return {"name": entry.name, **entry.values}
 
 
 def _follows(entry: Entry) -> bool:

@@ -1,0 +1,71 @@
+"""What a ``prod_config`` says about the event data: the table ``[event]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from smalldata_ana.errors import ParameterError
+from smalldata_ana.parameters.entry import problems_in
+from smalldata_ana.parameters.model import table_kinds
+from smalldata_ana.parameters.prod_config.evaluating import Evaluated
+from smalldata_ana.parameters.prod_config.forms import EVENT_LISTS, INTEGRATING
+from smalldata_ana.parameters.tables import EVENT, Table
+
+_INTEGRATING = "integrating"
+
+
+def event_of(evaluated: Evaluated) -> Table:
+    """Return the table of the event data; without values, if there is nothing to say.
+
+    Parameters
+    ----------
+    evaluated : what the module says
+
+    Raises
+    ------
+    ParameterError
+        if a value is not allowed, or the integrating detectors are not the same for all
+        runs: everything at once
+    """
+    values = {
+        ours: evaluated.lists[theirs]
+        for theirs, ours in EVENT_LISTS.items()
+        if evaluated.lists.get(theirs)
+    }
+    problems = []
+    integrating = _distinct(evaluated.functions.get(INTEGRATING, []))
+    if len(integrating) > 1:
+        problems.append(
+            f"{INTEGRATING}: it returns several values, {integrating[0]} and "
+            f"{integrating[1]}, and there is one for all runs; ask for the runs apart"
+        )
+    elif integrating and integrating[0]:
+        values[_INTEGRATING] = integrating[0]
+    model = table_kinds()[EVENT].model
+    problems += [
+        f"{_theirs(key)}: {problem}"
+        for key, problem in problems_in(values, model, (), EVENT)
+    ]
+    if problems:
+        raise ParameterError("\n".join(f"{evaluated.path}: {p}" for p in problems))
+    return Table(EVENT, values)
+
+
+def _theirs(key: str) -> str:
+    return {ours: theirs for theirs, ours in EVENT_LISTS.items()}.get(key, INTEGRATING)
+
+
+def _distinct(by_run: list[Any]) -> list[list[Any]]:
+    found: list[list[Any]] = []
+    for value in by_run:
+        names = list(_names(value))
+        if names not in found:
+            found.append(names)
+    return found
+
+
+def _names(value: Any) -> Iterator[Any]:
+    """Return the integrating detectors: the slowest, and the list of others."""
+    for one in value if isinstance(value, list) else [value]:
+        yield from (name for name in (one if isinstance(one, list) else [one]) if name)
