@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smalldata_ana.commands import run_command, set_log_level
 from smalldata_ana.commands.producer_options import parser
-from smalldata_ana.commands.producer_reports import progress_of, summary
-from smalldata_ana.errors import RunNotFound, UsageError
+from smalldata_ana.commands.producer_reports import progress_of, summary, tell_run_table
+from smalldata_ana.commands.runs import experiment_of, opened, workers_of
+from smalldata_ana.errors import ParameterError, UsageError
 from smalldata_ana.parameters.run_range import run_list
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from smalldata_ana.sources.base import Run
 
 EXIT_INCOMPLETE = 3
-
-_POLL = 1.0
-"""Between two looks for the files of a run [s]."""
 
 
 @run_command
@@ -45,7 +42,7 @@ def main(argv: list[str]) -> int:
     set_log_level(options.log_level)
     _check(options)
     codes = []
-    with _workers(options.nproc) as workers:
+    with workers_of(options.nproc) as workers:
         for number in _numbers(options):
             codes.append(_produce(options, number, workers))
     return max(codes, default=0)
@@ -60,44 +57,36 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--params and --config cannot both be given")
 
 
-@contextmanager
-def _workers(number: int | None) -> Iterator[Callable[[], Workers]]:
-    """Give what begins the processes when they are needed, and ends them."""
-    begun: list[Workers] = []
-
-    def begin() -> Workers:
-        from smalldata_ana.producing import executors
-
-        if not begun:
-            begun.append(executors.Workers(number))
-        return begun[0]
-
-    try:
-        yield begin
-    finally:
-        for workers in begun:
-            workers.close()
-
-
 def _numbers(options: argparse.Namespace) -> list[int | None]:
     """Return the runs to work on; None for that of the files."""
     text = options.run or os.environ.get("RUN_NUM")
     if options.files is not None:
-        return [None if options.run is None else int(options.run)]
-    _experiment(options)
+        numbers = _run_list("--run", options.run) if options.run else (None,)
+        if len(numbers) > 1:
+            raise UsageError(f"--run {options.run}: files are those of one run")
+        return list(numbers)
+    experiment_of(options)
     made = _made(options) if options.stale else None
     if text is None and made is None:
         raise UsageError("which run? Give -r RUN, or set RUN_NUM")
     if text is None:
         return list(made or ())
-    return [n for n in run_list(text) if made is None or n in made]
+    wanted = _run_list("--run" if options.run else "RUN_NUM", text)
+    return [n for n in wanted if made is None or n in made]
+
+
+def _run_list(source: str, text: str) -> tuple[int, ...]:
+    try:
+        return run_list(text)
+    except ParameterError as error:
+        raise UsageError(f"{source} = {text!r}: {error}") from error
 
 
 def _made(options: argparse.Namespace) -> list[int]:
     """Return the runs of which there are files."""
     from smalldata_ana.places import places
 
-    experiment = _experiment(options)
+    experiment = experiment_of(options)
     folder = places(experiment, directory=options.directory).smalldata
     names = [re.fullmatch(rf"{experiment}_Run(\d+)\.h5", p.name) for p in _in(folder)]
     made = sorted(int(name[1]) for name in names if name)
@@ -110,13 +99,6 @@ def _in(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _experiment(options: argparse.Namespace) -> str:
-    name: str | None = options.experiment or os.environ.get("EXPERIMENT")
-    if name is None:
-        raise UsageError("which experiment? Give -e EXP, or set EXPERIMENT")
-    return name
-
-
 def _produce(
     options: argparse.Namespace, number: int | None, workers: Callable[[], Workers]
 ) -> int:
@@ -124,7 +106,7 @@ def _produce(
     from smalldata_ana.places import places
     from smalldata_ana.producing.production import Production
 
-    run = _open(options, number)
+    run = opened(options, number, live=options.live, recorders=not options.norecorder)
     try:
         where = places(
             run.experiment,
@@ -139,10 +121,14 @@ def _produce(
             if stale is None or options.dry_run:
                 return 0
             choices = stale
+        if not options.dry_run:
+            # Their set-up goes on while the plan is made.
+            workers()
         plan = _plan(options, run, where, choices)
         if options.dry_run:
             print(plan.text(options.nevents))
             return 0
+        begin = datetime.datetime.now()
         with progress_of(f"{run.experiment} run {run.number}") as progress:
             result = Production(
                 plan,
@@ -155,42 +141,9 @@ def _produce(
     finally:
         run.close()
     print("\n".join(summary(run, result)))
+    if options.postRuntable:
+        tell_run_table(run, begin, workers().number, choices.default, options.url)
     return EXIT_INCOMPLETE if result.problems else 0
-
-
-def _open(options: argparse.Namespace, number: int | None) -> Run:
-    """Open a run, as soon as its files are there."""
-    from smalldata_ana.opening import open_run
-
-    experiment = options.experiment if options.files else _experiment(options)
-    end = time.monotonic() + options.wait
-    while True:
-        try:
-            run = open_run(
-                experiment,
-                number,
-                xtc_dir=options.xtc_dir,
-                files=options.files,
-                calib_dir=options.calib_dir,
-                live=options.live,
-                recorders=not options.norecorder,
-            )
-        except RunNotFound:
-            if time.monotonic() > end:
-                raise
-            time.sleep(min(_POLL, options.wait))
-        else:
-            _wait_for_begin(run)
-            return run
-
-
-def _wait_for_begin(run: Run) -> None:
-    """Wait until there is so much of a run that is being taken that it is known."""
-    from smalldata_ana.producing.planning import FIRST
-
-    while run.growing and len(run) < FIRST:
-        time.sleep(_POLL)
-        run.refresh()
 
 
 def _plan(

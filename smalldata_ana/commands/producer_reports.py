@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import os
@@ -26,6 +27,9 @@ _LINE = 10.0
 """Between two lines in a log, or two messages to the job system [s]."""
 
 _TIME_OUT = 2.0
+
+_JOB_BEGIN = datetime.datetime.now()
+"""When this process began, but for what it takes to come here."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -118,3 +122,26 @@ def summary(run: Run, result: Result) -> Iterator[str]:
     for problem in result.problems:
         yield f"  incomplete: {problem}"
     yield f"  output: {result.target}"
+
+
+def tell_run_table(
+    run: Run, begin: datetime.datetime, cores: int, default: bool, url: str | None
+) -> None:
+    """Tell the run table that a run was produced; the job does not depend on it.
+
+    Parameters
+    ----------
+    run : the run, whose file is complete now
+    begin : when the work on it began
+    cores : worker processes
+    default : True if there are no area detectors in the file
+    url : of the logbook's web service, or None for SLAC's
+    """
+    from smalldata_ana.producing.run_table import RunTableError, post, row
+
+    end = datetime.datetime.now()
+    values = row(_JOB_BEGIN, begin, end, cores=cores, default=default)
+    try:
+        post(run.experiment, run.number, values, url=url)
+    except RunTableError as error:
+        logger.warning("the run table was not told: %s", error)

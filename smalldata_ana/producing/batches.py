@@ -12,14 +12,14 @@ from dataclasses import dataclass
 RAW_BYTES = 128 << 20
 """Raw data of a batch, about: seconds of work, so that little is lost with it."""
 
-SUMS_FACTOR = 5
+SUMS_FACTOR = 10
 """How much more a batch reads than it writes sums, so that these do not count."""
 
 MOST_EVENTS = 2000
 """Events of a batch at most, however small they are."""
 
 
-ROW_BYTES = 256 << 20
+ROW_BYTES = 128 << 20
 """Results of a batch at most, because a worker collects them."""
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Any, ParamSpec, TypeVar
 
@@ -97,6 +98,8 @@ class Workers:
             os.environ.setdefault(name, value)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOAD))
+        # Its server imports what workers need while this process makes its plan.
+        forkserver.ensure_running()
         return ProcessPoolExecutor(
             self.number, mp_context=context, initializer=_be_a_worker
         )

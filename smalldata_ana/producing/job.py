@@ -43,7 +43,6 @@ class Job(Parts):
     fields : the results of each detector's functions
     environment : scalars of the run that are stored with a detector, by path
     slow : detectors that have data in few events, which get rows of their own
-    integrating : detectors between whose events the others are summed
     origins : where the constants of each detector are
     strict : True if a function that fails on an event ends the job
     """
@@ -54,7 +53,6 @@ class Job(Parts):
     fields: Mapping[str, Fields]
     environment: Mapping[str, ScalarInfo]
     slow: tuple[str, ...]
-    integrating: tuple[str, ...]
     origins: Mapping[str, Mapping[str, str]]
     strict: bool = False
 

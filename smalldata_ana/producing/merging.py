@@ -60,8 +60,9 @@ def merge(
                 for group, values in beside.items():
                     ConfigurationWriter(file).write(group, values)
                 mark(file)
-        except OSError as error:
-            raise FileError(f"cannot write {target}: {reason(error)}") from error
+        except (OSError, RuntimeError) as error:  # h5py raises both
+            what = reason(error) if isinstance(error, OSError) else str(error)
+            raise FileError(f"cannot write {target}: {what}") from error
 
 
 def _fill(
@@ -86,7 +87,7 @@ def _fill(
             for table, columns in tables.items():
                 part_file.append_rows(columns, table, part)
             part_file.add_sums(part, sums)
-            for name in job.integrating:
+            for name in job.event_data.integrating:
                 later = windows.read_part(part, name)
                 if name in whole:
                     whole[name].append(later)

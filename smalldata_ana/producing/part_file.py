@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -67,12 +68,15 @@ def writing_part(job: Parts, batch: Batch, report: Report) -> Iterator[h5py.File
     """
     path = job.part_path(batch)
     aside = path.with_suffix(f".{os.getpid()}")
+    # HDF5 can crash when a disk is full; a part is small enough to be made in memory.
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        yield file
+        file.attrs[_DIGEST] = job.digest
+        file.attrs[_BATCH] = (batch.number, batch.begin, batch.end)
+        file.attrs[_REPORT] = report.to_json()
     try:
-        with h5py.File(aside, "w") as file:
-            yield file
-            file.attrs[_DIGEST] = job.digest
-            file.attrs[_BATCH] = (batch.number, batch.begin, batch.end)
-            file.attrs[_REPORT] = report.to_json()
+        aside.write_bytes(content.getbuffer())
         os.replace(aside, path)
     except OSError as error:
         raise FileError(f"cannot write {path}: {reason(error)}") from error
@@ -98,7 +102,12 @@ def write_rows(
     """
     write_part(file.create_group(group_of(table)), layout, rows, columns)
     if not table:
-        file[_TIMES] = columns[TIMESTAMP]
+        write_times(file, columns[TIMESTAMP])
+
+
+def write_times(file: h5py.File, timestamps: Any) -> None:
+    """Put into a part when its events are, by which `finished` knows it again."""
+    file[_TIMES] = timestamps
 
 
 def append_rows(columns: Columns, table: str, file: h5py.File) -> None:

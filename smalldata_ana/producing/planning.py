@@ -21,7 +21,7 @@ from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.detector.sums import COUNT
 from smalldata_ana.detector.user_data import environment_scalars
-from smalldata_ana.errors import ParameterError, unknown
+from smalldata_ana.errors import ParameterError
 from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.pipeline import build_detectors
@@ -128,11 +128,10 @@ def plan(
     for detector in detectors:
         _see_first(run, detector)
         detector.freeze()
-    integrating = _integrating(event_data, detectors)
     slow = tuple(
         d.name
         for d in detectors
-        if d.name in integrating or _share(run, d.detname) < _SLOW
+        if d.detname in event_data.integrating or _share(run, d.detname) < _SLOW
     )
     size = size or _size(run, detectors)
     replayed = max((d.lookback for d in detectors), default=0)
@@ -148,7 +147,6 @@ def plan(
             for name, info in environment_scalars(d).items()
         },
         slow=slow,
-        integrating=integrating,
         origins=provenance.origins(detectors),
         parts=parts,
         strict=strict,
@@ -204,20 +202,6 @@ def _see_first(run: Run, detector: DetObject) -> None:
 def _share(run: Run, detector: str) -> float:
     """Return in which part of the first events a detector has data."""
     return float(run.contributed(detector)[:FIRST].mean())
-
-
-def _integrating(
-    event_data: EventData, detectors: Sequence[DetObject]
-) -> tuple[str, ...]:
-    names = [d.name for d in detectors]
-    for name in event_data.integrating:
-        if name not in names:
-            raise ParameterError(
-                unknown("detector", name, names, "the parameters")
-                + f" An integrating detector needs an entry, for instance "
-                f"[[detector.{name}.use]] with use = true"
-            )
-    return tuple(event_data.integrating)
 
 
 def _gap(run: Run, detector: DetObject) -> int:

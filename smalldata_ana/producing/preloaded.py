@@ -3,8 +3,8 @@
 import contextlib
 import signal
 
-import numba  # noqa: F401
-
+import smalldata_ana.detector.calibration_kernels
+import smalldata_ana.detector.sums_kernels
 import smalldata_ana.producing.worker  # noqa: F401
 from smalldata_ana.errors import MissingSoftwareError
 from smalldata_ana.sources.psana2.mended import psana

@@ -23,7 +23,7 @@ from smalldata_ana.producing.merging import merge
 from smalldata_ana.producing.planning import Plan
 from smalldata_ana.producing.record import Record
 from smalldata_ana.producing.reports import Done, Report
-from smalldata_ana.producing.space import check_space
+from smalldata_ana.producing.space import check_space, check_space_to_merge
 from smalldata_ana.producing.supply import Live, Supply, Whole
 from smalldata_ana.producing.view import View
 from smalldata_ana.producing.worker import Worker
@@ -136,6 +136,7 @@ class Production:
             result.given_up = dispatcher.given_up
             result.events = len(range(len(self.plan.run))[: self.limit])
             result.problems = self._problems(result)
+            check_space_to_merge(self.plan, self._finished.batches, self.target)
             merge(
                 self.job,
                 self._finished.batches,

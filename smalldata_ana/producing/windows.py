@@ -13,7 +13,7 @@ merge puts the pieces together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import h5py
@@ -57,6 +57,18 @@ def summed(layout: Layout) -> dict[str, str]:
         if field.length is Length.FIXED and source not in _NOT_SUMMED:
             found[f"{source}_sum_{key.replace('/', '_')}"] = path
     return found
+
+
+def fields_of(layout: Layout) -> dict[str, Field]:
+    """Return what there is of each window, by name.
+
+    Parameters
+    ----------
+    layout : the datasets with a row for each event of the run
+    """
+    total = np.dtype(np.float64)
+    sums = {n: replace(layout[path], dtype=total) for n, path in summed(layout).items()}
+    return _FIELDS | sums
 
 
 @dataclass
@@ -134,12 +146,12 @@ def write_part(
     Parameters
     ----------
     file : the part
-    ends : by integrating detector, the timestamps of its events
+    ends : by integrating detector (events,), True where it has data
     times : timestamps of all events
     data : by name of the sum (events, ...)
     """
     for detector, own in ends.items():
-        windows = Windows.of(np.searchsorted(times, own), times, data)
+        windows = Windows.of(np.flatnonzero(own), times, data)
         group = file.create_group(f"{PART_GROUP}/{detector}")
         for name, values in windows.values.items():
             group[name] = values

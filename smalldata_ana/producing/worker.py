@@ -90,21 +90,22 @@ class Worker:
         columns = stacked(self._tables[""], list(map(self._shared, found)), beside)
         part_file.write_rows(file, "", self._tables[""], [{}] * len(found), columns)
         times = beside[TIMESTAMP]
-        own_times = {}
         for name in self.job.slow:
             there = np.array([each[name] is not None for each in found], bool)
             rows = [row for each in found if (row := each[name]) is not None]
-            own_times[name] = times[there]
             part_file.write_rows(
                 file,
                 name,
                 self._tables[name],
                 rows,
-                {f"{name}/{TIMESTAMP}": own_times[name]},
+                {f"{name}/{TIMESTAMP}": times[there]},
             )
         windows.write_part(
             file,
-            {name: own_times[name] for name in self.job.integrating},
+            {
+                name: beside[f"damage/{name}"] == 1
+                for name in self.job.event_data.integrating
+            },
             times,
             {n: np.asarray(columns[path]) for n, path in self._summed.items()},
         )
