@@ -9,7 +9,7 @@ import pytest
 from simulated import make, ours
 
 from smalldata_ana.opening import open_run
-from smalldata_ana.sources.datagrams import whole_datagrams
+from smalldata_ana.sources.datagrams import HEADER, whole_datagrams
 
 TRUNCATED_AT = 5
 
@@ -113,3 +113,19 @@ def test_damaged_events_count_as_missing(tmp_path: Path) -> None:
         "stream 1 has 2 damaged events, taken as missing, the first at timestamp "
         f"{found.timestamps[2]}"
     ]
+
+
+def test_what_the_daq_marks_as_damaged_counts_as_missing(tmp_path: Path) -> None:
+    """The mark is on the data of one segment; the rest of the event is as it is."""
+    made = make(tmp_path)
+    plain = ours(made).read("cspad140k", 2)
+    (path,) = made.xtc_dir.glob("*-s001-c000.xtc2")
+    with path.open("rb") as file:
+        events = [d for d in whole_datagrams(file) if d.service.is_event]
+    with path.open("r+b") as file:
+        file.seek(events[3].offset + HEADER.size + 4)  # source, damage, type, extent
+        file.write((1 << 1).to_bytes(2, "little"))
+    found = ours(made)
+    assert found.read("cspad140k", 3) is None
+    np.testing.assert_array_equal(found.read("cspad140k", 2), plain)
+    assert found.event_codes(np.array([3])).max() == 1

@@ -73,11 +73,15 @@ class Interface:
         return self.frame is not None
 
     def parts(self, event: Any) -> list[Any] | None:
-        """Return the segments' data of an event, or None unless all are there."""
+        """Return the segments' data of an event, or None unless all are there.
+
+        What the data acquisition has marked as damaged counts as missing.
+        """
         found = event._det_segments.get((self.detector, self.algorithm), {})
         if tuple(sorted(found)) != self.segments:
             return None
-        return [found[segment] for segment in self.segments]
+        parts = [found[segment] for segment in self.segments]
+        return None if any(part._xtc.damage for part in parts) else parts
 
     def value(self, method: Callable[[Any], Any], event: Any) -> Any:
         """Return what a method reads of an event, or None where a segment is missing.
