@@ -32,6 +32,7 @@ KERNEL_MODULES = (
     "smalldata_ana.ana_funcs.spectrum_kernels",
     "smalldata_ana.beam_center.polish_kernels",
     "smalldata_ana.beam_center.search_kernels",
+    "smalldata_ana.cubes.cube_kernels",
     "smalldata_ana.detector.calibration_kernels",
     "smalldata_ana.detector.common_mode_kernels",
     "smalldata_ana.detector.median_kernels",

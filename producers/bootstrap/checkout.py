@@ -34,13 +34,16 @@ NEEDED = (
     "xarray",
 )
 NEEDED_BY_TESTS = (
+    "hdf5plugin",
     "hypothesis",
     "importlinter",
     "mypy",
+    "nexusformat",
     "pexpect",
     "playwright",
     "pytest",
     "ruff",
+    "silx",
     "xdist",
 )
 OLDEST = (3, 11)

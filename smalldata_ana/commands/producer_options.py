@@ -119,4 +119,7 @@ def _add_work(options: argparse.ArgumentParser) -> None:
         "were made [all runs with a file]",
     )
     add("--postRuntable", **_FLAG, help="tell the run table of the electronic logbook")
-    add("--url", help="address of the logbook's web service, for --postRuntable")
+    add(
+        "--url",
+        help="address of the logbook's web service, for --postRuntable [SLAC's]",
+    )

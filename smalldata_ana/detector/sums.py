@@ -302,7 +302,7 @@ class Sums(Mapping[str, Array]):
         if self._geometry is None or "img" not in key.split("_"):
             return panels
         maximum = self._algorithms[row].maximum
-        return _assembled(panels, self._geometry, maximum=maximum)
+        return assembled_sums(panels, self._geometry, maximum=maximum)
 
     def _total(self, row: int) -> Totals:
         if self._events[row] and self._accumulators is not None:
@@ -312,7 +312,7 @@ class Sums(Mapping[str, Array]):
         return np.full(math.prod(self.shape), empty)
 
 
-def _assembled(panels: Array, geometry: ImageGeometry, *, maximum: bool) -> Totals:
+def assembled_sums(panels: Array, geometry: ImageGeometry, *, maximum: bool) -> Totals:
     """Draw sums in float64, with 0 in gaps.
 
     Pixels that share a pixel of the image are added, so that no count is lost; of

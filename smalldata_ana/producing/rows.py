@@ -116,6 +116,12 @@ class Rows:
         detector.processFuncs(failed)
 
 
+def of_all_events(job: Job, found: Found) -> Row:
+    """Return the results of the detectors that have a row for each event of the run."""
+    rows = (row for name, row in found.items() if name not in job.slow and row)
+    return {path: value for row in rows for path, value in row.items()}
+
+
 def _stored(detector: DetObject) -> Row | None:
     if detector.evt.dat is None:
         return None

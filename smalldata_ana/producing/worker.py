@@ -15,7 +15,7 @@ from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import part_file, provenance, windows
 from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.producing.reports import Done
-from smalldata_ana.producing.rows import Found, Row, Rows
+from smalldata_ana.producing.rows import Found, Rows, of_all_events
 from smalldata_ana.smalldata.batch import stacked
 from smalldata_ana.smalldata.layout import TIMESTAMP
 from smalldata_ana.sources.base import Run
@@ -87,7 +87,8 @@ class Worker:
     def _write(
         self, file: h5py.File, found: Sequence[Found], beside: Mapping[str, Array]
     ) -> None:
-        columns = stacked(self._tables[""], list(map(self._shared, found)), beside)
+        shared = [of_all_events(self.job, each) for each in found]
+        columns = stacked(self._tables[""], shared, beside)
         part_file.write_rows(file, "", self._tables[""], [{}] * len(found), columns)
         times = beside[TIMESTAMP]
         for name in self.job.slow:
@@ -109,12 +110,3 @@ class Worker:
             times,
             {n: np.asarray(columns[path]) for n, path in self._summed.items()},
         )
-
-    def _shared(self, found: Found) -> Row:
-        """Return the results of detectors that have a row for each event of the run."""
-        return {
-            path: value
-            for name, row in found.items()
-            if name not in self.job.slow and row is not None
-            for path, value in row.items()
-        }

@@ -43,7 +43,7 @@ class _Result:
 
 
 @dataclass(frozen=True)
-class _Plot:
+class Plot:
     """What an ``NXdata`` shows, all by the paths of datasets.
 
     Attributes
@@ -70,11 +70,21 @@ def mark(file: h5py.File) -> None:
     """
     results = list(_results(file))
     _attach_scales(file, results)
-    entry = file.create_group(ENTRY)
+    _write_time(file)
+    write_plots(file, [*_curves(results), *_sums(file), *_numbers(results)])
+
+
+def write_plots(file: h5py.File, plots: Iterable[Plot]) -> None:
+    """Add an ``NXentry`` with some plots, the first of which is shown first.
+
+    Parameters
+    ----------
+    file : open for writing
+    plots : of datasets that it has
+    """
+    entry = file.require_group(ENTRY)
     _say(file, NX_class="NXroot", default=ENTRY)
     _say(entry, NX_class="NXentry")
-    _write_time(file)
-    plots = [*_curves(results), *_sums(file), *_numbers(results)]
     names = [_write(entry, plot) for plot in plots]
     if names:
         _say(entry, default=names[0])
@@ -94,7 +104,7 @@ def _write_time(file: h5py.File) -> None:
     time.attrs["long_name"] = "time since the first event"
 
 
-def _write(entry: h5py.Group, plot: _Plot) -> str:
+def _write(entry: h5py.Group, plot: Plot) -> str:
     """Write a plot, and return the name of its group."""
     # Detector ``a`` with function ``b_c`` is called as detector ``a_b`` with ``c``.
     others = (f"{plot.name}_{n}" for n in itertools.count(2))
@@ -161,12 +171,12 @@ def _by_event(stamps: h5py.Dataset, dataset: h5py.Dataset | h5py.Group) -> bool:
     )
 
 
-def _curves(results: Iterable[_Result]) -> Iterator[_Plot]:
+def _curves(results: Iterable[_Result]) -> Iterator[Plot]:
     """Yield the results of which at least the last dimension has an axis."""
     for result in results:
         if result.axes and result.axes[-1][1]:
             name = result.path.replace("/", "_")
-            yield _Plot(name, [result.path], [("time", TIME), *result.axes])
+            yield Plot(name, [result.path], [("time", TIME), *result.axes])
 
 
 def _axes_of(
@@ -183,7 +193,7 @@ def _axes_of(
     return axes
 
 
-def _numbers(results: Iterable[_Result]) -> Iterator[_Plot]:
+def _numbers(results: Iterable[_Result]) -> Iterator[Plot]:
     """Yield the numbers of each function, those of the same unit in one plot."""
     together: dict[tuple[str, str, str], list[str]] = {}
     for result in results:
@@ -192,15 +202,15 @@ def _numbers(results: Iterable[_Result]) -> Iterator[_Plot]:
             key = result.detector, result.function, unit
             together.setdefault(key, []).append(result.path)
     for (detector, function, _), signals in together.items():
-        yield _Plot(f"{detector}_{function}", signals, [("time", TIME)])
+        yield Plot(f"{detector}_{function}", signals, [("time", TIME)])
 
 
-def _sums(file: h5py.File) -> Iterator[_Plot]:
+def _sums(file: h5py.File) -> Iterator[Plot]:
     """Yield the sums, as images."""
     for key, dataset in file.get(SUMS, {}).items():
         if not key.endswith(COUNT) and dataset.ndim >= 2:
             dataset.attrs["interpretation"] = "image"
-            yield _Plot(f"{SUMS}_{key}", [f"{SUMS}/{key}"])
+            yield Plot(f"{SUMS}_{key}", [f"{SUMS}/{key}"])
 
 
 # -- dimension scales ------------------------------------------------------------------

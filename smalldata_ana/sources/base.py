@@ -295,6 +295,19 @@ class Run(Protocol):
             if the run has not got all of them
         """
 
+    def part_at(self, numbers: Indices) -> RunPart:
+        """Return some events, to turn an opened head to them; they count from 0.
+
+        Parameters
+        ----------
+        numbers : of the events, growing
+
+        Raises
+        ------
+        ParameterError
+            if they do not grow, or the run has not got all of them
+        """
+
     def turn_to(self, part: RunPart) -> None:
         """Have the events of this part, numbered from 0, and no others from now on.
 

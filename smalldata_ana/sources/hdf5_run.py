@@ -38,7 +38,7 @@ from smalldata_ana.sources.constants import NAMES, Constant, Constants
 from smalldata_ana.sources.hdf5_contents import Contents, is_text, open_contents
 from smalldata_ana.sources.hdf5_geometry import read_positions, write_positions
 from smalldata_ana.sources.hdf5_parts import Hdf5Head, Hdf5Part
-from smalldata_ana.sources.run_parts import check_range, own_part
+from smalldata_ana.sources.run_parts import check_numbers, check_range, own_part
 
 CODES = 288
 """Number of event codes at LCLS-II: the columns of a table without timing data."""
@@ -201,6 +201,11 @@ class Hdf5Run:
         """Return the events ``[begin, end)`` of those that the run has now."""
         check_range(self, begin, end)
         return self._part.between(begin, end)
+
+    def part_at(self, numbers: Indices) -> Hdf5Part:
+        """Return some of the events that the run has now; their numbers must grow."""
+        check_numbers(self, numbers)
+        return self._part.at(numbers)
 
     def turn_to(self, part: RunPart) -> None:
         """Have the events of this part, and no others, from now on."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from smalldata_ana.errors import ParameterError
-from smalldata_ana.sources.base import RunPart
+from smalldata_ana.sources.base import Indices, RunPart
 
 PartT = TypeVar("PartT", bound=RunPart)
 
@@ -30,6 +32,20 @@ def check_range(run: _Known, begin: int, end: int) -> None:
             f"{run.experiment} run {run.number} has no part [{begin}, {end}); it has "
             f"{len(run)} events, counted from 0"
         )
+
+
+def check_numbers(run: _Known, numbers: Indices) -> None:
+    """Check that a run has these events, and that their numbers grow.
+
+    Raises
+    ------
+    ParameterError
+        if not
+    """
+    if (np.diff(numbers) <= 0).any():
+        raise ParameterError("the numbers of the events of a part must grow")
+    if len(numbers):
+        check_range(run, int(numbers[0]), int(numbers[-1]) + 1)
 
 
 def own_part(run: _Known, part: RunPart, kind: type[PartT]) -> PartT:

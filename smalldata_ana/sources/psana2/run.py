@@ -39,7 +39,7 @@ from smalldata_ana.sources.psana2.geometry import pixel_positions
 from smalldata_ana.sources.psana2.parts import Psana2Head, Psana2Part, RunSource
 from smalldata_ana.sources.psana2.reading import DatagramReader
 from smalldata_ana.sources.psana2.values import owned, scalar_info, table
-from smalldata_ana.sources.run_parts import check_range, own_part
+from smalldata_ana.sources.run_parts import check_numbers, check_range, own_part
 
 CODES = 288
 """How many event codes there are in LCLS-II's timing data."""
@@ -108,6 +108,11 @@ class Psana2Run:
         """Return the events ``[begin, end)`` of those that the run has now."""
         check_range(self, begin, end)
         return self._part.between(begin, end)
+
+    def part_at(self, numbers: Indices) -> Psana2Part:
+        """Return some of the events that the run has now; their numbers must grow."""
+        check_numbers(self, numbers)
+        return self._part.at(numbers)
 
     def turn_to(self, part: RunPart) -> None:
         """Have the events of this part; see `Run.turn_to`.

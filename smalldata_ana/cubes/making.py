@@ -1,0 +1,171 @@
+"""Make the cubes of a run: hand out their batches, and merge what comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from smalldata_ana.cubes.bin_sums import piece_bytes
+from smalldata_ana.cubes.merging import merge
+from smalldata_ana.cubes.planning import CubePlan
+from smalldata_ana.cubes.worker import CubeWorker
+from smalldata_ana.parameters.toml_text import plain
+from smalldata_ana.producing import provenance
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.dispatch import Dispatcher
+from smalldata_ana.producing.employment import employ, work
+from smalldata_ana.producing.executors import Workers
+from smalldata_ana.producing.finished import Finished
+from smalldata_ana.producing.interruption import interruptible
+from smalldata_ana.producing.lock import locked
+from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.producing.space import check_room
+from smalldata_ana.producing.supply import Whole
+
+Progress = Callable[[int, int | None], None]
+"""(events done, all events)."""
+
+
+@dataclass
+class CubeResult:
+    """What came of a cube.
+
+    Attributes
+    ----------
+    targets : the files
+    report : what happened to the events
+    given_up : batches that killed every worker; their events are not in the cube
+    reused : events that an earlier job had done
+    problems : what is wrong with the data of the run, a sentence each
+    seconds : that the work on the events took [s]
+    """
+
+    targets: tuple[Path, ...]
+    report: Report = field(default_factory=Report)
+    given_up: list[Batch] = field(default_factory=list)
+    reused: int = 0
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Making:
+    """The work on one cube.
+
+    Parameters
+    ----------
+    plan : what is to be done
+    target : the file to make; with several outputs each has its suffix
+    resume : True to go on with the parts of a job like this that was ended
+    compression : of the images, or None
+    progress : is told what is done
+    """
+
+    def __init__(
+        self,
+        plan: CubePlan,
+        target: Path,
+        *,
+        resume: bool = True,
+        compression: str | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> None:
+        self.plan = plan
+        self.targets = tuple(
+            target.with_stem(f"{target.stem}_{suffix}") if suffix else target
+            for suffix in plan.binning.outputs
+        )
+        self.resume = resume
+        self.compression = compression
+        self._progress = progress
+        self._finished = Finished(plan.job)
+
+    def run(self, workers: Workers) -> CubeResult:
+        """Make the files.
+
+        Parameters
+        ----------
+        workers : the processes
+
+        Raises
+        ------
+        FileError
+            if something cannot be written, or another process works on the cube
+        StoppedError
+            after Ctrl-C or SIGTERM; finished parts are kept
+        FunctionError
+            if an image cannot be read, and the job is strict
+        """
+        plan = self.plan
+        for target in self.targets:
+            check_room(target, self._needed, plan.job.parts)
+        with locked(plan.job.parts):
+            batches = plan.batches
+            self._finished.take_over(batches if self.resume else (), plan.times_of)
+            result = CubeResult(self.targets, reused=self._finished.events)
+            begin = time.monotonic()
+            with interruptible() as asked:
+                dispatcher = Dispatcher(workers, self._call_of, self._take, asked.check)
+                if workers.here:
+                    # What the plan has set up need not be set up once more.
+                    run, detectors = plan.run, plan.detectors
+                    worker = CubeWorker(plan.job, run, detectors, parts=False)
+                    employ(plan.job, worker)
+                dispatcher.run(Whole(b for b in batches if b not in self._finished))
+            result.seconds = time.monotonic() - begin
+            result.report = self._finished.report()
+            result.given_up = dispatcher.given_up
+            result.problems = self._problems(result)
+            merge(
+                plan,
+                self._finished.batches,
+                self.targets,
+                self._record(result),
+                self.compression,
+            )
+            self._finished.remove()
+        return result
+
+    @property
+    def _needed(self) -> int:
+        """About how much is written: the parts, and once more the files [bytes]."""
+        pieces = sum(len(self.plan.binning.slots(b)) for b in self.plan.batches)
+        each = sum(piece_bytes(detector.shape) for detector in self.plan.detectors)
+        return 2 * pieces * each
+
+    def _call_of(self, batch: Batch) -> Callable[[], Done]:
+        return partial(work, CubeWorker.of, self.plan.job, self.plan.task_of(batch))
+
+    def _take(self, done: Done) -> None:
+        self._finished.take(done)
+        self._progress(self._finished.events, len(self.plan.binning.numbers))
+
+    def _problems(self, result: CubeResult) -> list[str]:
+        found = [*self.plan.run.problems, *sorted(result.report.problems)]
+        lost = [
+            f"{len(b)} events of the bins {self._bins_of(b)} killed every worker"
+            for b in result.given_up
+        ]
+        return [*dict.fromkeys(found), *lost]
+
+    def _bins_of(self, batch: Batch) -> str:
+        binning = self.plan.binning
+        slots = [slot for slot, _, _ in binning.slots(batch)]
+        return ", ".join(sorted({str(slot % binning.bins) for slot in slots}))
+
+    def _record(self, result: CubeResult) -> Mapping[str, Any]:
+        return {
+            **provenance.made_by(),
+            "cube": self.plan.name,
+            "cube_parameters": json.dumps(
+                plain(dict(self.plan.parameters.trait_values())), default=str
+            ),
+            "constants": json.dumps(provenance.constants(self.plan.detectors)),
+            "versions": json.dumps(provenance.versions()),
+            "digest": self.plan.job.digest,
+            "problems": json.dumps(result.problems),
+        }

@@ -1,0 +1,112 @@
+"""A process that sums the images of one batch of a cube after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import h5py
+import numpy as np
+
+from smalldata_ana.cube_parameters import CubeDetector
+from smalldata_ana.cubes.bin_sums import Summing
+from smalldata_ana.cubes.job import CubeJob, CubeTask
+from smalldata_ana.cubes.pieces import Piece, write_piece
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.errors import ConstantsError, SmallDataError
+from smalldata_ana.pipeline import build_detectors
+from smalldata_ana.producing import part_file, provenance
+from smalldata_ana.producing.failures import FunctionError
+from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.events import Event
+
+
+class CubeWorker:
+    """The detectors of a cube at work.
+
+    Parameters
+    ----------
+    job : the job
+    run : the run, or one that turns to the part of it that a task brings
+    detectors : those of the job
+    parts : True if the run turns to parts
+    """
+
+    def __init__(
+        self, job: CubeJob, run: Run, detectors: Sequence[DetObject], *, parts: bool
+    ) -> None:
+        self.job = job
+        self.run = run
+        self._parts = parts
+        self._summing = [
+            Summing(d, CubeDetector(**job.detectors[d.name])) for d in detectors
+        ]
+
+    @classmethod
+    def of(cls, job: CubeJob) -> Self:
+        """Set up everything in a process that knows nothing but the job.
+
+        Raises
+        ------
+        ConstantsError
+            if the constants are not any more those that the job was made with
+        """
+        run = job.head.open()
+        detectors = build_detectors(run, job.resolved) if job.detectors else []
+        if provenance.origins(detectors) != job.origins:
+            raise ConstantsError(
+                f"the constants of {run.experiment} run {run.number} have changed "
+                "since the job began; begin it again"
+            )
+        return cls(job, run, detectors, parts=True)
+
+    def close(self) -> None:
+        """Release the files of the run."""
+        self.run.close()
+
+    def process(self, task: CubeTask) -> Done:
+        """Sum the images of a batch, and write its part."""
+        local = task.numbers
+        if self._parts:
+            self.run.turn_to(task.events)
+            local = np.searchsorted(task.read, task.numbers)
+        report = Report(events=len(task.numbers))
+        with part_file.writing_part(self.job, task.batch, report) as file:
+            for slot, begin, end in task.pieces:
+                self._sum(task, local, range(begin, end), report)
+                self._write(file, slot)
+            part_file.write_times(file, task.timestamps)
+            report.problems |= set(self.run.problems)
+        return Done(task.batch, report)
+
+    def _sum(
+        self, task: CubeTask, local: np.ndarray, which: range, report: Report
+    ) -> None:
+        for summing in self._summing:
+            summing.sums.clear()
+        for k in which:
+            event = Event(self.run, int(local[k]))
+            for summing in self._summing:
+                image = self._image(summing.detector, event, task.numbers[k], report)
+                if image is None:
+                    report.without_data[summing.detector.name] += 1
+                else:
+                    summing.add(image)
+
+    def _image(
+        self, detector: DetObject, event: Event, number: int, report: Report
+    ) -> np.ndarray | None:
+        try:
+            detector.getData(event)
+        except (OSError, SmallDataError) as error:
+            report.failures.add(f"{detector.name}/reading", int(number), error)
+            if self.job.strict:
+                raise FunctionError(
+                    next(iter(report.failures.first.values()))
+                ) from error
+        return detector.evt.dat
+
+    def _write(self, file: h5py.File, slot: int) -> None:
+        sums = {s.detector.name: s.sums for s in self._summing}
+        write_piece(file, Piece(slot, sums))
