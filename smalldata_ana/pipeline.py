@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import smalldata_ana.cube_parameters  # noqa: F401 (registers its table)
+import smalldata_ana.cube_parameters
 import smalldata_ana.event_data.parameters  # noqa: F401 (registers its table)
 from smalldata_ana.ana_funcs import DetObjectFunc
 from smalldata_ana.ana_funcs.beam_parameters import completed

@@ -7,6 +7,7 @@ import dataclasses
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from mouse import Mouse
 from ring_run import (
     DETECTOR,
     DISTANCE,
@@ -264,22 +265,97 @@ def test_average_by_radius_has_no_calibrant_lines(anaps, beam):
         anaps.plotAzInt(calibrant="LaB6")
 
 
+def spreads(tool):
+    """Return by title of a map how far apart in q its maxima are."""
+    axes = [ax for ax in tool.figure.figure.axes if ax.collections and ax.lines]
+    return {ax.get_title(): np.ptp(ax.lines[0].get_xdata()) for ax in axes}
+
+
 def test_variation_of_the_centre_is_straight_in_the_middle(anaps, beam):
     del beam["polarization"]
-    figure = anaps.AzInt_centerVar(
+    tool = anaps.AzInt_centerVar(
         DETECTOR, varCenter=400, zoom=(1.3, 1.6), qBin=0.01, **beam
     )
-    shown = [ax for ax in figure.axes if ax.collections and ax.lines]
-    assert len(shown) == 5
-    spread = {ax.get_title(): np.ptp(ax.lines[0].get_xdata()) for ax in shown}
+    spread = spreads(tool)
+    assert len(spread) == 5
     x, y = beam["center"]
     middle = spread.pop(f"x = {x:.0f}, y = {y:.0f} µm")
     assert middle <= 0.02 + 1e-9
     assert min(spread.values()) > 0.035
     curves = anaps.AzInt_centerVar(DETECTOR, qBin=0.01, plotGrid=1, **beam)
-    assert sum(len(ax.lines) == 13 for ax in curves.axes) == 5
+    assert sum(len(ax.lines) == 13 for ax in curves.figure.figure.axes) == 5
+    before = plt.get_fignums()
     with pytest.raises(ParameterError, match="shows nothing"):
         anaps.AzInt_centerVar(DETECTOR, zoom=(50, 60), **beam)
+    assert plt.get_fignums() == before
+
+
+def test_the_varied_centre_is_a_tool(anaps, beam):
+    del beam["polarization"]
+    x, y = beam.pop("center")
+    style = {"varCenter": 400.0, "zoom": (1.3, 1.6), "qBin": 0.01}
+    tool = anaps.AzInt_centerVar(DETECTOR, center=(x + 400, y), **style, **beam)
+    np.testing.assert_allclose(tool.value.center_um, (x + 400, y))
+    wrong = f"x = {x + 400:.0f}, y = {y:.0f} µm"
+    right = f"x = {x:.0f}, y = {y:.0f} µm"
+    assert spreads(tool)[wrong] > spreads(tool)[right]
+    ax = next(a for a in tool.figure.figure.axes if a.get_title() == right)
+    Mouse(ax).click(ax.transData.inverted().transform(middle_of(ax))[::-1])
+    np.testing.assert_allclose(tool.value.center_um, (x, y))
+    assert f"x = {x - 400:.0f}, y = {y:.0f} µm" in spreads(tool)
+    np.testing.assert_allclose(tool.undo().center_um, (x + 400, y))
+    assert wrong in spreads(tool)
+    np.testing.assert_allclose(tool.redo().center_um, (x, y))
+    np.testing.assert_allclose(tool.reset().center_um, (x + 400, y))
+    tool.move(x - 50, y + 25)
+    tool.value = (x, y)
+    assert "center = " in repr(tool)
+    with pytest.raises(ParameterError, match="center"):
+        tool.move(np.nan, 0)
+    np.testing.assert_allclose(tool.value.center_um, (x, y))
+    entry = tool.accept()
+    assert (entry.kind, entry.made["how"]) == ("geometry", "AzInt_centerVar")
+    np.testing.assert_allclose(entry.values["center"], (x, y))
+    again = eval(tool.scripted(), {"anaps": anaps})
+    np.testing.assert_allclose(again.value.center_um, (x, y))
+
+
+def test_the_variation_is_written_again_when_the_centre_was_moved(anaps, beam):
+    del beam["polarization"]
+    anaps.pictures.activate()
+    tool = anaps.AzInt_centerVar(DETECTOR, qBin=0.05, phiBins=5, **beam)
+    anaps.pictures.write()
+    (path,) = anaps.places.images.glob("*AzInt_centerVar*.png")
+    before = path.read_bytes()
+    tool.move(*(np.array(beam["center"]) + 2000))
+    anaps.pictures.write()
+    assert path.read_bytes() != before
+
+
+def middle_of(ax):
+    return ax.transAxes.transform((0.5, 0.5))
+
+
+def test_a_variation_needs_a_step(anaps, beam):
+    del beam["polarization"]
+    with pytest.raises(ParameterError, match="varCenter = 0"):
+        anaps.AzInt_centerVar(DETECTOR, varCenter=0, **beam)
+
+
+def test_what_an_accepted_integration_knows_is_not_asked_again(anaps, beam):
+    anaps.addAzInt(DETECTOR, **beam).accept()
+    second = anaps.addAzInt(DETECTOR, name="fine", qBin=0.002)
+    assert (second.value.eBeam, second.value.dis_to_sam) == (ENERGY, DISTANCE)
+    entry = second.accept()
+    assert entry.values["dis_to_sam"] == DISTANCE
+    tool = anaps.AzInt_centerVar(DETECTOR, plotIt=False)
+    np.testing.assert_allclose(tool.value.center_um, beam["center"])
+    tool.move(*(np.array(beam["center"]) + 30))
+    tool.accept()
+    third = anaps.addAzInt(DETECTOR, name="third")
+    np.testing.assert_allclose(third.value.center, tool.value.center_um)
+    anaps.exportParams()
+    assert anaps.addAzInt(DETECTOR, name="fourth").value.dis_to_sam == DISTANCE
 
 
 def test_an_image_without_a_good_pixel_can_be_shown(anaps, average, beam):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from powder_pictures import BEAM_STOP_PX, powder
 from ring_scenes import BRIGHT, FEW_PHOTONS, LIMITS, RINGLESS, scene, without_rings
 
 from smalldata_ana.beam_center import (
@@ -183,6 +184,68 @@ def test_points_must_be_pairs_of_numbers(points, seen):
         fit_circle(points)
 
 
+def test_points_of_several_rings_as_one_have_no_quality():
+    points = [[760.6, 389], [614, 145], [268, 389], [600, 846]]
+    fit = fit_circle(points)
+    assert fit.quality == 0
+    assert max(fit.center_px_err) > 0.1 * fit.radius_px[0]
+
+
+def test_the_quality_of_points_falls_with_their_scatter_and_the_error():
+    rng = np.random.default_rng(5)
+    whole, arc = np.linspace(0, 330, 12), np.linspace(0, 25, 12)
+    noise = rng.normal(0, 1, (12, 2))
+
+    def quality(degrees, scatter):
+        return fit_circle(on_circle((300, 0), 200, degrees) + scatter * noise).quality
+
+    assert quality(whole, 0.1) > 0.99 > quality(whole, 1) > 0.9 > quality(whole, 8)
+    assert quality(arc, 1) < 0.5
+
+
+# ---- ellipses, and the glow around the beam ------------------------------------------
+
+
+@pytest.mark.parametrize("lab6", [True, False])
+def test_on_a_tilted_detector_the_centre_is_where_the_beam_meets_it(lab6):
+    pulls = []
+    for seed in range(2):
+        truth = powder(seed, lab6=lab6)
+        fit = find_center(*truth.assembled)
+        offset = np.subtract(fit.center_px, truth.center_px)
+        assert math.hypot(*offset) < 0.1
+        pulls.append(offset / fit.center_px_err)
+        assert "refineGeometry" in fit.notes[0]
+    assert np.sqrt(np.mean(np.square(pulls))) < 2
+
+
+def test_without_tilt_rings_are_circles_and_the_edge_of_the_beam_stop_is_none():
+    truth = powder(0, lab6=False, tilt=(0.0, 0.0))
+    fit = find_center(*truth.assembled)
+    np.testing.assert_allclose(fit.center_px, truth.center_px, atol=0.03)
+    assert fit.notes == ()
+    assert len(fit.rings) == 4
+    assert min(fit.radius_px) > 5 * BEAM_STOP_PX
+
+
+def test_a_beam_stop_that_is_off_does_not_move_the_centre():
+    truth = powder(1, lab6=False, tilt=(0.0, 0.0))
+    image, good = truth.assembled
+    row, column = truth.center_px
+    rows, columns = np.indices(image.shape)
+    image[np.hypot(rows - row - 5, columns - column + 3) < BEAM_STOP_PX + 6] = 0
+    fit = find_center(image, good)
+    assert math.dist(fit.center_px, truth.center_px) < 0.05
+
+
+def test_a_circle_at_the_edge_of_the_beam_stop_is_said_to_be_there():
+    image, good = powder(0).assembled
+    fit = fit_circle_threshold(image, good=good, percentile=99.9)
+    assert abs(fit.radius_px[0] - BEAM_STOP_PX) < 5
+    assert "beam stop" in fit.notes[0]
+    assert fit_circle_threshold(*one_ring(0)[:1], 13).notes == ()
+
+
 def one_ring(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     center = np.array([260.3, 200.7]) + rng.uniform(-1, 1, 2)
@@ -202,7 +265,8 @@ def test_bright_pixels_tell_a_circle():
         pulls.append(np.subtract(fit.center_px, center) / fit.center_px_err)
         np.testing.assert_allclose(fit.center_px, center, atol=0.15)
         assert fit.radius_px[0] == pytest.approx(180, abs=0.3)
-        assert fit.quality > 0.99
+        # Its scatter is the width of the ring.
+        assert 0.8 < fit.quality < 0.9
     assert 0.6 < np.sqrt(np.mean(np.square(pulls))) < 1.6
     by_share = fit_circle_threshold(image, percentile=97, below=500)
     np.testing.assert_allclose(by_share.center_px, center, atol=0.3)

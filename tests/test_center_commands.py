@@ -26,6 +26,7 @@ from smalldata_ana.session.ring_plots import (
     draw_known_center,
     known_center_lines,
 )
+from smalldata_ana.session.tools.canvas import ToolFigure
 from smalldata_ana.session.tools.dialogue import Dialogue
 from smalldata_ana.session.tools.outlines import Rectangle
 from smalldata_ana.session.tools.ring import RingTool
@@ -268,6 +269,16 @@ def test_nothing_fitted_cannot_be_accepted(anaps, average):
         tool.value = (1, 2)
 
 
+def test_points_of_several_rings_as_one_are_not_accepted(anaps, average):
+    points = [[150, 190], [30, 150], [95, 330], [170, 20], [20, 300]]
+    tool = anaps.FitCircle(points=points, inImage=average)
+    assert tool.value.quality == 0
+    with pytest.raises(BeamCenterError, match=r"hardly told .* all of one ring\?"):
+        tool.accept()
+    tool.place(100.0, 190.0, 50.0)
+    assert tool.accept().values["center"] == list(tool.value.center_um)
+
+
 def test_a_fit_made_elsewhere_can_be_the_value(anaps, average):
     tool = RingTool(anaps, average)
     fit = find_center(*tool.picture)
@@ -363,6 +374,72 @@ def test_conversation_with_a_threshold_can_be_left(anaps, average, run):
     assert tool.value is not None
     assert not anaps.pending
     assert any("not between 0 and 100" in text for text in said)
+
+
+def typed_ring(average):
+    points = on_ring(average, (20600.0, 21500.0), 9000.0, [10, 130, 250])
+    return [f"{row:.4f} {column:.4f}" for row, column in points]
+
+
+@pytest.mark.parametrize("use_mouse", [None, True])
+def test_ctrl_c_goes_back_one_step_and_the_end_is_said(anaps, average, use_mouse):
+    tool = RingTool(anaps, average)
+    typed = typed_ring(average)
+    first = ["y"] if use_mouse is None else []
+    # From Happy? to the points, where one is taken back and given again.
+    dialogue, said = answers(
+        *first, *typed, "", None, "u", typed[-1], "", None, "r", *[None] * 2
+    )
+    pick_ring(anaps, tool, use_mouse, dialogue=dialogue)
+    assert not anaps.pending
+    assert sum("Happy with this selection?" in text for text in said) == 2
+    assert "nothing was taken. The tool is still there: <RingTool" in said[-1]
+
+
+def test_ctrl_c_at_happy_asks_for_the_percentile_again(anaps, average, monkeypatch):
+    tool = RingTool(anaps, average)
+    tool.fit_auto()
+    monkeypatch.setattr(RingTool, "fit_threshold", lambda self, percentile: self.value)
+    dialogue, said = answers("98", None, "?", "99", "?", "y")
+    pick_ring(anaps, tool, False, dialogue=dialogue)
+    assert len(anaps.pending) == 1
+    assert sum("min percentile" in text for text in said) == 3
+    assert "accepted: center = " in said[-1]
+
+
+@pytest.mark.parametrize("windows", [True, False])
+def test_without_a_window_no_mouse_is_spoken_of(anaps, average, monkeypatch, windows):
+    monkeypatch.setattr(ToolFigure, "has_window", windows)
+    monkeypatch.setattr(anaps.pictures, "write", lambda: wrote.append(True))
+    wrote = []
+    dialogue, said = answers("?", "y", "?", *typed_ring(average), "", "?", "y")
+    pick_ring(anaps, RingTool(anaps, average), None, dialogue=dialogue)
+    assert any("by Mouse?" in text for text in said) == windows
+    assert any("There is no window" in text for text in said) == (not windows)
+    assert bool(wrote) == (not windows)
+
+
+def test_what_cannot_be_accepted_does_not_end_the_conversation(
+    anaps, average, monkeypatch
+):
+    def refuse(tool):
+        raise ParameterError("no place")
+
+    monkeypatch.setattr(RingTool, "accept", refuse)
+    dialogue, said = answers("y", *typed_ring(average), "", "y", None)
+    pick_ring(anaps, RingTool(anaps, average), None, dialogue=dialogue)
+    assert "  no place" in said
+
+
+def test_the_empty_curve_of_a_ring_is_not_saved(anaps, average, tmp_path):
+    tool = anaps.FitCircleMouse(DETECTOR)
+    anaps.pictures.write()
+    names = sorted(path.name for path in anaps.places.images.glob("*FitCircle*"))
+    assert len(names) == 1
+    for row, column in on_ring(average, (20600.0, 21500.0), 9000.0, [10, 130, 250]):
+        tool.add_point(row, column)
+    anaps.pictures.write()
+    assert len(list(anaps.places.images.glob("*_radius.png"))) == 1
 
 
 def test_nobody_there_has_to_say_how(anaps):

@@ -1,5 +1,6 @@
 """What was chosen is seen over the image again."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import session_run
@@ -9,6 +10,7 @@ from smalldata_ana.detector.mask_entries import mask_entry
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.places import places
+from smalldata_ana.session import chosen
 from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.sources.hdf5_run import Hdf5Run
 
@@ -55,3 +57,34 @@ def test_a_damaged_file_does_not_hide_the_image(anaps, caplog):
     anaps.places.params.write_text("this is no TOML")
     assert not masks_of(anaps)
     assert "not shown" in caplog.text
+
+
+def tools_of(anaps):
+    yield anaps.SelectRegion("opal").figure
+    yield anaps.SelectRegionDroplet("opal").figure
+    yield anaps.MakeMask("opal").picture.figure
+    yield anaps.FitCircleMouse("opal").figure.canvas
+
+
+def test_each_tool_shows_all_that_was_chosen(anaps, monkeypatch):
+    anaps.AvImage("opal", numEvts=4)
+    good = np.ones(session_run.SHAPES["opal"], bool)
+    good[3:7, 2:5] = False
+    anaps.pending.append(mask_entry("opal", good, RunRange(14)))
+    values = {"ROI": [[2, 8], [3, 9]]}
+    anaps.pending.append(Entry("opal", "roi", RunRange(14), values, name="spot"))
+    center = [np.ones((2, 2)), np.ones((2, 2))]
+    monkeypatch.setattr(chosen, "known_center_lines", lambda *_: center)
+    for figure in tools_of(anaps):
+        written = {text.get_text() for text in figure.ax.texts}
+        assert {"spot", "center"} <= written
+        assert "taken" in figure._overlays
+    plt.close("all")
+
+
+def test_a_tool_opens_although_the_file_is_damaged(anaps, caplog):
+    anaps.AvImage("opal", numEvts=4)
+    anaps.places.params.write_text("this is no TOML")
+    assert anaps.FitCircleMouse("opal").figure.canvas
+    assert "not shown" in caplog.text
+    plt.close("all")

@@ -270,6 +270,28 @@ def test_a_centre_far_outside(tmp_path):
     assert [f.level for f in far] == ["ok", "warning"]
 
 
+def test_a_centre_that_is_hardly_known_and_what_its_fit_noted():
+    from smalldata_ana.detector.nominal_geometry import flat_positions
+
+    positions = flat_positions((20, 30), 50.0)
+    session = SimpleNamespace(
+        run=SimpleNamespace(pixel_positions=lambda name: positions)
+    )
+
+    def geometry(error, **made):
+        values = {"center": [100.0, -200.0], "center_err": [error, 1.0]}
+        found = replace(entry("geometry", **values), made=made)
+        return list(doctor_checks.check_geometry(session, "d", [found]))
+
+    assert [f.level for f in geometry(200.0)] == ["ok", "ok"]
+    _, loose = geometry(5200.0)
+    assert loose.level == "warning"
+    assert "known to 5200 um only" in loose.text
+    _, noted, _ = geometry(1.0, notes="only 1 of 28 rings: is it this calibrant?")
+    assert noted.level == "warning"
+    assert "is it this calibrant" in noted.text
+
+
 def test_what_the_producer_would_refuse(anaps):
     anaps.pending.append(entry("azav", "opal", name="azav"))
     (finding,) = [f for f in diagnose(anaps) if f.what == "production"]

@@ -3,6 +3,7 @@
 from datetime import datetime
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from small_run import small_run
 
@@ -85,6 +86,8 @@ def test_names_that_are_taken_are_not_given_again(session):
 
 def test_the_file_holds_what_was_accepted(session, entries):
     image = SimpleNamespace(
+        data=np.ones((2, 24, 16), np.float32),
+        good=np.ones((2, 24, 16), bool),
         name="AvImg_pedSub_jungfrau1M",
         n_used=100,
         made={"selection": "xon", "common_mode": 0},
@@ -99,6 +102,8 @@ def test_the_file_holds_what_was_accepted(session, entries):
     assert isinstance(made.pop("at"), datetime)
     assert "@" in made.pop("by")
     assert made.pop("tool").startswith("smalldata_ana ")
+    assert len(made.pop("image_sha256")) == 64
+    assert made.pop("statistics")["mean"] == 1
     assert made == {
         "how": "SelectRegion",
         "run": 12,

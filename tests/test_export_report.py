@@ -12,7 +12,7 @@ from smalldata_ana.parameters.file import ParameterFile, problems_of_file
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.places import places
 from smalldata_ana.session import export
-from smalldata_ana.session.export import export_before_leaving, export_params
+from smalldata_ana.session.export import export_params
 
 BOX = [[0, 1], [4, 20], [5, 15]]
 OTHER = [[1, 2], [4, 20], [5, 15]]
@@ -177,52 +177,3 @@ def test_names_that_do_not_go_together_stay_pending(session):
 
 
 # -- leaving ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def answers(monkeypatch):
-    given = []
-
-    def ask(question):
-        given.append(question)
-        answer = answers.next
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
-
-    def answers():
-        return given
-
-    monkeypatch.setattr("builtins.input", ask)
-    monkeypatch.setattr(export, "somebody_there", lambda: True)
-    return answers
-
-
-@pytest.mark.parametrize(
-    ("answer", "written"),
-    [("y", True), ("Yes", True), ("", False), ("n", False), (EOFError(), False)],
-)
-def test_leaving_asks_once(session, answers, answer, written):
-    accept(session, ROI=BOX)
-    answers.next = answer
-    export_before_leaving(session)
-    (question,) = answers()
-    assert "1 accepted entry" in question
-    assert session.places.params.exists() == written
-
-
-def test_leaving_with_nothing_pending_asks_nothing(session, answers):
-    export_before_leaving(session)
-    assert answers() == []
-
-
-@pytest.mark.parametrize("what", ["interactive", "somebody"])
-def test_nobody_is_asked_who_is_not_there(session, answers, monkeypatch, capsys, what):
-    accept(session, ROI=BOX)
-    if what == "interactive":
-        session.interactive = False
-    else:
-        monkeypatch.setattr(export, "somebody_there", lambda: False)
-    export_before_leaving(session)
-    assert answers() == []
-    assert "1 accepted entry not exported" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calibrant_pictures import AGBH, HC, LAB6, picture
+from powder_pictures import LAB6_TILT, powder
 from rotated_panels import detector as rotated
 
 from smalldata_ana.detector.beam_geometry import BeamGeometry, Poni
@@ -105,10 +106,38 @@ def test_tilts_that_the_rings_do_not_tell_stay():
     assert abs(found.beam.distance - 1000.0) < 4 * found.distance_err
 
 
-def test_one_ring_of_perhaps_another_calibrant_is_noted():
-    found = refine_geometry(picture(FLAT, TRUTH, LAB6), FLAT, "Si", TRUTH)
+def test_one_ring_alone_is_noted():
+    found = refine_geometry(picture(FLAT, TRUTH, LAB6[:1]), FLAT, "LaB6", TRUTH)
     assert len(found.rings) == 1
-    assert "one ring alone" in found.notes[0]
+    assert any("one ring alone" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("calibrant", ["AgBh", "Si"])
+def test_another_calibrant_is_refused(calibrant):
+    truth = powder(0)
+    start = BeamGeometry(truth.center, 75.0, 9.5)
+    with pytest.raises(BeamCenterError, match=r"strong rings are not of .* calibrant"):
+        refine_geometry(truth.data, truth.positions, calibrant, start, good=truth.good)
+
+
+def test_rings_of_something_else_beside_the_calibrant_are_noted():
+    more = np.append(LAB6, [LAB6[0] * 1.4, LAB6[0] * 0.83])
+    found = refine_geometry(picture(FLAT, TRUTH, more), FLAT, "LaB6", TRUTH)
+    assert any("2 strong rings are not of LaB6" in note for note in found.notes)
+    assert abs(found.beam.distance - 80.0) < 5 * found.distance_err
+
+
+def test_solid_angle_and_polarization_do_not_move_the_distance():
+    pulls = []
+    for seed in range(6):
+        truth = powder(seed)
+        beam = BeamGeometry(truth.center, 75.0, 9.5, LAB6_TILT)
+        image, good = truth.data, truth.good
+        found = refine_geometry(image, truth.positions, "LaB6", beam, good=good)
+        off = np.subtract(numbers(found.beam, "distance"), numbers(beam, "distance"))
+        pulls.append(off / np.sqrt(np.diag(found.covariance)))
+    assert 0.6 < np.sqrt(np.mean(np.square(pulls))) < 1.5
+    assert np.sqrt(np.mean(np.square(pulls), axis=0)).max() < 1.8
 
 
 def test_its_text_has_all_numbers_with_their_errors():

@@ -115,5 +115,6 @@ def test_wrong_words_and_formats_are_named(tmp_path):
         load_mask(tmp_path / "m.h5", GEOMETRY, GENERIC, of="picture")
     with pytest.raises(ParameterError, match="not one of frames"):
         frame_mask(np.ones(GEOMETRY.shape, bool), GEOMETRY, "frame")
-    with pytest.raises(FileError, match="cannot read"):
-        load_mask(tmp_path / "none.h5", GEOMETRY, GENERIC)
+    for name in ("none.h5", "none.npy"):
+        with pytest.raises(FileError, match=f"there is no file .*{name}"):
+            load_mask(tmp_path / name, GEOMETRY, GENERIC)

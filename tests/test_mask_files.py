@@ -16,6 +16,7 @@ from smalldata_ana.detector.image_masks import image_from_raw, raw_from_image
 from smalldata_ana.detector.kinds import kind_of
 from smalldata_ana.detector.mask_files import (
     USER_MASK,
+    UnknownConventionError,
     read_edf,
     read_nexus,
     read_npy,
@@ -115,6 +116,27 @@ def test_npy_has_the_value_for_good_that_the_caller_says(tmp_path, good, value):
     assert stored.dtype == np.uint8
     np.testing.assert_array_equal(stored == value, good)
     np.testing.assert_array_equal(read_npy(tmp_path / "m.npy", FRAME, good=value), good)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_npy_that_was_written_here_says_what_is_good(tmp_path, good, value):
+    path = tmp_path / "m.npy"
+    write_npy(path, good, good=value)
+    np.testing.assert_array_equal(read_npy(path, FRAME), good)
+    with pytest.raises(ParameterError, match=f"says that {value} is good"):
+        read_npy(path, FRAME, good=1 - value)
+
+
+def test_npy_of_another_program_is_not_guessed(tmp_path, good):
+    path = tmp_path / "m.npy"
+    np.save(path, good)
+    with pytest.raises(UnknownConventionError, match="does not say"):
+        read_npy(path, FRAME)
+    with path.open("ab") as file:
+        np.save(file, np.arange(3))
+    with pytest.raises(UnknownConventionError, match="does not say"):
+        read_npy(path, FRAME)
+    np.testing.assert_array_equal(read_npy(path, FRAME, good=1), good)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])

@@ -26,7 +26,7 @@ from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.session.mask_commands import MaskCommands
 from smalldata_ana.session.tools import dialogue
 from smalldata_ana.session.tools.dialogue import Dialogue
-from smalldata_ana.session.tools.mask_talk import HELP, MaskTalk
+from smalldata_ana.session.tools.mask_talk import HELP, MaskTalk, _stage_and_range
 from smalldata_ana.sources.constants_store import ConstantsStore
 from smalldata_ana.sources.hdf5_run import Hdf5Run
 
@@ -140,13 +140,15 @@ def test_masks_are_saved_and_loaded_in_every_format(anaps, tmp_path):
     ):
         path = mask.save(tmp_path / name, **options)
         other = anaps.MakeMask("opal", shapes=[])
-        other.load(path, **options)
+        other.load(path)
         np.testing.assert_array_equal(other.selected, MASKED, err_msg=name)
         assert other.layers[0].shape.label == name
+    np.save(tmp_path / "foreign.npy", MASKED)
     with pytest.raises(ParameterError, match="what a good pixel is"):
-        mask.load(tmp_path / "m.npy")
-    with pytest.raises(FileError, match="cannot read"):
-        mask.load(tmp_path / "none.edf")
+        mask.load(tmp_path / "foreign.npy")
+    for name in ("none.edf", "none.npy"):
+        with pytest.raises(FileError, match="there is no file"):
+            mask.load(tmp_path / name)
 
 
 def test_an_accepted_mask_is_in_the_parameter_file_and_can_be_drawn_again(anaps):
@@ -433,12 +435,97 @@ def test_a_step_that_is_not_wanted_is_taken_back_and_can_be_redone(anaps):
 def test_the_end_of_the_conversation_inverts_accepts_stores_and_saves(anaps, tmp_path):
     mask = anaps.MakeMask("opal", shapes=[BOX])
     path = str(tmp_path / "local.data")
-    text = talk(mask, "q", "y", "y", "y", "3 9", "y", path)
+    text = talk(mask, "q", "y", "y", "y", "y", "3 9", "y", path)
     np.testing.assert_array_equal(np.loadtxt(path), MASKED)
     (entry,) = anaps.pending
     np.testing.assert_array_equal(entry.array, MASKED)
     assert "Invert? (n/no inversion: masked pixels will get rejected)" in text
     assert (anaps.places.calib / "opal" / "pixel_mask" / "3-9.npy").exists()
+
+
+def test_a_mask_that_leaves_little_is_asked_about_before_anything(anaps, caplog):
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    text = talk(mask, "q", "y", "?", "n", "q", *"nnnn")
+    good = mask.scene.good
+    share = f"masks {100 * (~MASKED)[good].mean():.4g} % of the good pixels"
+    assert f"{share} of 'opal'. Is that right?" in text
+    np.testing.assert_array_equal(mask.selected, MASKED)
+    mask.invert()
+    mask.accept()
+    mask.to_store()
+    assert caplog.text.count(share) == 2
+    caplog.clear()
+    mask.invert()
+    mask.accept()
+    assert not caplog.text
+
+
+def test_the_share_is_100_percent_only_if_it_is(anaps):
+    one = {"shape": "rectangle", "rows": [5, 6], "columns": [5, 6]}
+    mask = anaps.MakeMask("opal", shapes=[one, {"shape": "inversion"}])
+    number = mask.scene.good.sum()
+    assert f"{100 * (number - 1) / number:.4g} %" in mask.warning()
+    all_ = {"shape": "rectangle", "rows": [0, 24], "columns": [0, 16]}
+    assert "100 %" in anaps.MakeMask("opal", shapes=[all_]).warning()
+
+
+def test_a_mask_in_the_store_is_replaced_only_after_a_question(anaps):
+    anaps.MakeMask("opal", shapes=[DISC]).to_store(14)
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    path = anaps.places.calib / "opal" / "pixel_mask" / "14-end.npy"
+    before = np.load(path)
+    text = talk(mask, "q", "n", "n", "y", "14", "?", "n", "20 30", "n")
+    assert f"{path} is there already" in text
+    np.testing.assert_array_equal(np.load(path), before)
+    assert path.with_name("20-30.npy").exists()
+    talk(mask, "q", "n", "n", "y", "", "y", "n")
+    np.testing.assert_array_equal(np.load(path), ~MASKED)
+
+
+def test_every_question_has_help(anaps, tmp_path):
+    np.save(tmp_path / "m.npy", np.ones((24, 16)))
+    anaps.AvImage("opal", 3)
+    mask = anaps.MakeMask("opal")
+    text = talk(
+        mask,
+        *("R", "?", "2 6 3 8", "?", "y", "?", "n"),
+        *("c", "?", "12 9 px", "?", "3", "?", "n", "y", "n"),
+        *("p", "?", "0 0 0 3 3 0 px", "y", "n"),
+        *("e", "?", "1", "y", "n", "s", "?", "hot", "?", "0.5", "?", "n"),
+        *("f", "?", str(tmp_path / "m.npy"), "?", "1", "y", "n"),
+        *("t", "?", "0 9999", "y", "n", "o", "?", "0", "q"),
+        *("?", "n", "?", "y", "?", "y", "?", "", "?", "y", "?", KeyboardInterrupt, "n"),
+    )
+    assert text.count("?") > 60
+    for part in ("half-open", "the diameter", "no inversion", "1 is used and 0 masked"):
+        assert (part in text) == (part != "the diameter")
+
+
+def test_ctrl_c_at_the_end_takes_the_inversion_back(anaps):
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    talk(mask, "q", "y", KeyboardInterrupt, KeyboardInterrupt)
+    np.testing.assert_array_equal(mask.selected, MASKED)
+
+
+def test_without_a_window_no_width_of_a_brush_is_asked_for(anaps):
+    mask = anaps.MakeMask("opal", shapes=[])
+    text = talk(mask, "x", "b", KeyboardInterrupt)
+    assert text.count("there is no window to draw in: no brush by mouse") == 2
+    assert "width" not in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "stage", "allowed"),
+    [("10 100", 0, [10, 100]), ("G1 10 100", 1, [10, 100]), ("G2 5,6", 2, [5, 6])],
+)
+def test_upstreams_answer_to_the_range_is_of_the_first_stage(answer, stage, allowed):
+    assert _stage_and_range(answer, ["G0", "G1", "G2"]) == (stage, allowed)
+
+
+@pytest.mark.parametrize("answer", ["G3 1 2", "G1", "1", "G1 1 2 3"])
+def test_a_range_that_makes_no_sense_is_asked_again(answer):
+    with pytest.raises(UsageError):
+        _stage_and_range(answer, ["G0", "G1", "G2"])
 
 
 def test_what_fails_at_the_end_is_said_and_the_rest_goes_on(anaps, tmp_path):

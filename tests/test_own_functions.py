@@ -111,7 +111,7 @@ def test_without_a_name_it_is_called_after_the_call(functions, write):
     before = [e.name for e in ParameterFile.load(path).entries]
     load_functions(functions)
     after = [e.name for e in ParameterFile.load(path).entries]
-    assert before == after == ["above_0", "above_1"]
+    assert before == after == ["above", "above_1"]
 
 
 # -- what is wrong with entries --------------------------------------------------------

@@ -258,7 +258,7 @@ def test_names_by_default_depend_on_the_parameters(write):
     for axis in (0, 1, 0):
         text += f'[[detector.det.projection]]\nruns = "1-"\naxis = {axis}\n'
     entries = ParameterFile.load(write(text)).entries
-    assert [e.name for e in entries] == ["pj_ax_0_0", "pj_ax_1_0", "pj_ax_0_1"]
+    assert [e.name for e in entries] == ["pj_ax_0", "pj_ax_1", "pj_ax_0_1"]
 
 
 def test_the_example_of_the_readme_is_right(write):

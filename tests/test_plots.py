@@ -213,7 +213,9 @@ def test_the_title_says_what_was_done(average):
         "interrupted": True,
     }
     title = image_title(dataclasses.replace(average, made=made))
-    assert title.endswith("gain, selection x_on, thresADU 1.5, interrupted")
+    said = " ".join(title.split())
+    assert said.endswith("gain, selection x_on, thresADU 1.5, interrupted")
+    assert max(map(len, title.splitlines())) <= 70
     assert plot_image(average, title="mine").get_title() == "mine"
 
 

@@ -101,7 +101,7 @@ def test_the_fraction_has_its_name(write, flavour, function, given, fraction):
     value = names[function](5)["j"]
     value = value[0] if flavour == LCLS1 else value
     assert value == {
-        "name": "azav_0",
+        "name": "azav",
         "center": [1.0, 2.0],
         "dis_to_sam": 80.0,
         "eBeam": 9.5,
@@ -182,7 +182,7 @@ def test_an_entry_that_would_be_another_is_left_out(write, kind, lines, lost):
     names, told = write(entry(kind, lines))
     form = FORMS[Flavour.LCLS2].get(kind)
     assert form is None or form.function not in names
-    assert f"{kind}_0', runs 1-: lcls2" in told or kind in told
+    assert f"{kind}', runs 1-: lcls2" in told or kind in told
     assert f"has no place for {lost} (for runs 1-)" in told
 
 
@@ -204,7 +204,7 @@ def test_a_correlation_in_two_numbers(write):
     text = entry("autocorrelation", 'save_range = 20\nmask = "m.npy"')
     names, _ = write(text, LCLS1)
     assert names["getAutocorrParams"](1)["j"] == {
-        "name": "autocorr_0",
+        "name": "autocorr",
         "save_range": [20, 20],
         "mask": "m.npy",
     }
@@ -234,7 +234,7 @@ def test_what_is_so_anyhow_needs_no_words(write):
 
 def test_defaults_that_differ_are_written(write):
     names, _ = write(entry("droplet") + entry("curve_correction", LINE))
-    assert names["get_droplet"](1)["j"] == {"name": "droplet_0", "threshold": 5.0}
+    assert names["get_droplet"](1)["j"] == {"name": "droplet", "threshold": 5.0}
     assert names["get_polynomial_correction"](1)["j"]["axis"] == 1
 
 
@@ -274,7 +274,7 @@ def test_the_time_tool_of_mec_is_only_read(write):
     text = entry("mectt", 'roi_s = [[0, 4], [0, 5]]\nbkgfile = "b.npy"')
     names, told = write(text, LCLS1)
     assert "get_mectt" not in names
-    assert "not written: detector.j.mectt 'mectt_0', runs 1-" in told
+    assert "not written: detector.j.mectt 'mectt', runs 1-" in told
 
 
 @pytest.mark.parametrize(

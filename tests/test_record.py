@@ -224,7 +224,7 @@ for name in "AB":
     anaps.SelectRegion(ROI=[[100, 120], [50, 60]]).accept(name=name)
 anaps.ROIs.rename("A", "signal")
 anaps.ROIs.remove("B")
-anaps.FitCircle(points=[[100, 100], [200, 210], [300, 90], [150, 60]]).accept()
+anaps.FitCircle(points=[[100, 200], [300, 200], [200, 100], [200, 300]]).accept()
 anaps.exportParams(runs="1-")
 anaps.saveScript({str(script)!r})
 """

@@ -19,6 +19,7 @@ from terminal import Talk
 from smalldata_ana.places import places
 from smalldata_ana.session import region_commands
 from smalldata_ana.session.preferences import Display
+from smalldata_ana.session.tools.canvas import ToolFigure
 from smalldata_ana.session.tools.roi import RoiTool
 from smalldata_ana.session.tools.roi_dialogue import choose_region
 
@@ -34,7 +35,7 @@ def plt():
 @pytest.fixture
 def session(tmp_path):
     run = small_run(tmp_path)
-    where = places("xpptut15", params=tmp_path / "p.toml")
+    where = places("xpptut15", params=tmp_path / "p.toml", directory=tmp_path)
     yield Session(run, places_of=lambda experiment: where)
     run.close()
 
@@ -54,7 +55,12 @@ def tool(session, average):
 
 
 @pytest.fixture
-def mouse(tool):
+def windows(monkeypatch):
+    monkeypatch.setattr(ToolFigure, "has_window", True)
+
+
+@pytest.fixture
+def mouse(tool, windows):
     return Mouse(tool.figure.ax)
 
 
@@ -78,7 +84,7 @@ def test_happy_with_what_was_drawn(session, tool, mouse):
     assert "exportParams" in terminal.lines[-1]
 
 
-def test_typed_with_mistakes(session, tool):
+def test_typed_with_mistakes(session, tool, windows):
     terminal = talk(
         tool,
         "",
@@ -137,6 +143,57 @@ def test_undo_to_nothing_asks_to_draw_again(session, tool):
     talk(tool, "4 10 3 10", "u", "5 9 2 6", "", "")
     (entry,) = session.pending
     assert entry.values == {"ROI": [[0, 1], [5, 9], [2, 6]]}
+
+
+class Moving(Talk):
+    """Moves the region while the questions from some one on stand."""
+
+    def __init__(self, tool, number, *answers):
+        super().__init__(*answers)
+        self.tool, self.number = tool, number
+
+    def _read(self, prompt):
+        if len(self.prompts) == self.number:
+            self.tool.value = [[1, 2], [3, 6], [2, 9]]
+        return super()._read(prompt)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_box_that_is_taken_is_said_also_if_it_was_moved(session, tool, number):
+    tool.value = BOX
+    terminal = Moving(tool, number, "", "y", "")
+    choose_region(tool, terminal.dialogue)
+    (entry,) = session.pending
+    assert entry.values == {"ROI": [[1, 2], [3, 6], [2, 9]]}
+    assert "taken: " in terminal.lines[-1]
+    assert "ROI=[[1, 2], [3, 6], [2, 9]], sum" in terminal.lines[-1]
+
+
+def test_without_a_window_only_numbers_are_asked_for(session, tool):
+    terminal = talk(tool, "?", "4 10 3 10", "n", "", "y", "")
+    assert "picture file" in terminal.lines[0]
+    assert not any("Draw" in prompt for prompt in terminal.prompts)
+    (entry,) = session.pending
+    assert entry.values == {"ROI": [[0, 1], [4, 10], [3, 10]]}
+    assert "The tool is still there" in talk(RoiTool(session, DETECTOR), "").lines[-1]
+
+
+def test_without_a_window_the_picture_is_named_before_the_question(
+    session, average, monkeypatch, capsys
+):
+    said_before = []
+
+    def choose(tool):
+        said_before.append(capsys.readouterr().out)
+
+    monkeypatch.setattr(region_commands, "somebody_there", lambda: True)
+    monkeypatch.setattr(
+        "smalldata_ana.session.tools.roi_dialogue.choose_region", choose
+    )
+    session.interactive = True
+    session.SelectRegion(DETECTOR)
+    (path,) = session.places.images.glob("*SelectRegion_jungfrau1M.png")
+    assert f"the figure is in {path}" in said_before[0]
 
 
 @pytest.mark.parametrize("there", [True, False])

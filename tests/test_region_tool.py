@@ -21,12 +21,14 @@ from region_session import (
 )
 from rings_image import ring_image
 from small_run import JUNGFRAU, small_run
+from tool_figures import note
 
 from smalldata_ana.ana_funcs.regions import boxes_within, region_numbers
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.errors import NameNotFound, ParameterError, UsageError
 from smalldata_ana.places import places
 from smalldata_ana.session.preferences import Display
+from smalldata_ana.session.tools.live_numbers import LiveNumbers
 from smalldata_ana.session.tools.roi import RoiTool
 from smalldata_ana.sources.base import PixelPositions
 
@@ -267,9 +269,56 @@ def test_without_an_image_the_command_says_what_to_do(session):
     assert session.SelectRegion(DETECTOR, ROI=BOX).value == BOX
 
 
+def test_a_plain_average_does_where_there_are_no_hits(session, average, capsys):
+    tool = session.SelectRegionDroplet(DETECTOR)
+    assert tool.average is average
+    assert "thresADU=…, hits=True" in capsys.readouterr().out
+
+
+def test_the_mask_of_a_region_is_true_inside(session, average):
+    tool = session.SelectRegionDroplet(DETECTOR)
+    with pytest.raises(UsageError, match="no region"):
+        tool.mask  # noqa: B018
+    tool.value = [BOX, [[1, 2], [3, 6], [2, 9]]]
+    expected = np.zeros(JUNGFRAU, bool)
+    expected[0, 4:20, 5:15] = True
+    expected[1, 3:6, 2:9] = True
+    assert tool.mask.dtype == bool
+    np.testing.assert_array_equal(tool.mask, expected)
+
+
+def test_the_live_numbers_are_those_of_the_region(average):
+    rng = np.random.default_rng(5)
+    data = rng.normal(10, 3, JUNGFRAU).astype(np.float32)
+    data[0, 3, 4] = np.nan
+    good = rng.random(JUNGFRAU) > 0.1
+    noisy = dataclasses.replace(average, data=data, good=good)
+    live = LiveNumbers(noisy)
+    for _ in range(20):
+        row, column = rng.integers(0, PANELS[0] - 1), rng.integers(0, COLUMNS - 1)
+        rows = (row, rng.integers(row + 1, ROWS + 3))
+        columns = (column, rng.integers(column + 1, COLUMNS + 3))
+        boxes = boxes_within(noisy.geometry.boxes(rows, columns), JUNGFRAU, "det")
+        expected, found = region_numbers(data, good, boxes), live.of(rows, columns)
+        assert (found.size, found.left_out) == (expected.size, expected.left_out)
+        np.testing.assert_allclose(
+            [found.sum, found.mean], [expected.sum, expected.mean], rtol=1e-6
+        )
+    assert live.of((-9, -3), (0, 5)).size == 0
+    assert live.of((PANELS[0], SECOND), (0, COLUMNS)).size == 0
+
+
+def test_while_the_mouse_moves_no_boxes_are_looked_for(tool, monkeypatch):
+    mouse = Mouse(tool.figure.ax)
+    mouse.move((4, 4))
+    mouse.press((4, 4))
+    monkeypatch.setattr(ImageGeometry, "boxes", lambda *_: pytest.fail("boxes"))
+    mouse.move((9, 9))
+    mouse.move((12, 20))
+    assert "pixels" in note(tool.figure)
+
+
 def test_regions_of_hits(session, average):
-    with pytest.raises(UsageError, match=r"thresADU=…, hits=True"):
-        session.SelectRegionDroplet(DETECTOR)
     hits = np.zeros(JUNGFRAU, np.uint32)
     hits[0, 5, 6] = 7
     session.images.add(dataclasses.replace(average, hits=hits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import h5py
@@ -37,7 +38,7 @@ def test_cut_anywhere_they_are_the_same(there, cuts):
     values = np.arange(2.0 * len(there)).reshape(-1, 2)
     edges = sorted({0, len(there), *(c for c in cuts if c < len(there))})
     whole = None
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in itertools.pairwise(edges):
         some = slice(begin, end)
         ends = np.flatnonzero(there[some])
         part = Windows.of(ends, times[some], {"sum": values[some]})

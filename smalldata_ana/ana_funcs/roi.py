@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,8 @@ class ROIFunc(DetObjectFunc):
     """
 
     passes = Passed.IMAGE
+
+    always_numbered: ClassVar[bool] = True
 
     name = Unicode("ROI", help="what the results are called: <name>_<key>")
     ROI = RegionTrait(

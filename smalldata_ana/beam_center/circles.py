@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.beam_center.preparation import as_picture
+from smalldata_ana.beam_center.borders import is_border
+from smalldata_ana.beam_center.preparation import Reduced, as_picture
+from smalldata_ana.beam_center.profile import Profile
 from smalldata_ana.beam_center.results import Center, CenterFit, Ring, checked_size
 from smalldata_ana.errors import BeamCenterError, ParameterError, counted
 
@@ -27,9 +30,16 @@ _SMALL = 0.01
 _SIGMAS = 3.0
 _ROUND = 0.15
 """Scatter of pixels about a circle, from which it is not one [radii]."""
+_LOOSE = 0.1
+"""Error of a centre, with which points hardly tell it [radii]."""
 _ROUNDS = 20
 _MOST_PIXELS = 20_000
 _SECTORS = 32
+_MARGIN = 8
+_BORDER = (
+    "this is the edge of a shadow, perhaps of the beam stop, and tells where that is; "
+    "give below=, another threshold, or mask the glow"
+)
 
 
 def fit_circle(
@@ -43,7 +53,9 @@ def fit_circle(
 
     The sum of the squared distances of the points from their circles is made least
     (geometric least squares).  Errors are from the scatter of the points; if there is
-    none, as with three points, they are for points that are placed to 1 px.
+    none, as with three points, they are for points that are placed to 1 px.  The
+    quality is the share of the points that agree, less as their scatter nears 15 % of
+    the radius, or the error of the centre 10 %.
 
     Parameters
     ----------
@@ -79,7 +91,7 @@ def fit_circle(
         fit.center,
         covariance[:2, :2],
         tuple(sorted(seen, key=lambda r: r.radius)),
-        float(np.mean(agree)),
+        float(np.mean(agree)) * fit.certainty(covariance, fit.scatter),
         how,
         size,
         corner,
@@ -133,8 +145,26 @@ def fit_circle_threshold(
     inliers = len(fit.rest)
     found = Ring(float(fit.radii[0]), float(covariance[2, 2] ** 0.5), inliers)
     how = f"{counted(len(place), 'pixel')} above {limit:g}"
-    covariance, quality = covariance[:2, :2], inliers / len(place)
-    return CenterFit(fit.center, covariance, (found,), quality, how, size, corner)
+    quality = inliers / len(place) * fit.certainty(covariance, scatter)
+    notes = (_BORDER,) if _at_border(image, good, fit) else ()
+    place_of = fit.center, covariance[:2, :2]
+    return CenterFit(*place_of, (found,), quality, how, size, corner, notes)
+
+
+def _at_border(image: npt.ArrayLike, good: npt.ArrayLike | None, fit: _Circles) -> bool:
+    """Tell whether a circle is the edge of a shadow in the picture."""
+    pixels = Reduced.whole(*_weighted(image, good)).pixels
+    radius = float(fit.radii[0])
+    profile = Profile.about(pixels, fit.center, math.ceil(2 * radius) + _MARGIN)
+    width = max(2 * float(np.std(fit.rest)), 1.0)
+    return is_border(profile, radius, width)
+
+
+def _weighted(
+    image: npt.ArrayLike, good: npt.ArrayLike | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    picture, use = as_picture(image, good)
+    return picture, use.astype(np.float32)
 
 
 def _trimmed(place: Floats) -> tuple[_Circles, float]:
@@ -212,6 +242,12 @@ class _Circles:
         scale = used / max(used - self.jacobian.shape[1], 1)
         covariance: Floats = scale * inverse @ (scores.T @ scores) @ inverse
         return covariance
+
+    def certainty(self, covariance: Floats, scatter: float) -> float:
+        """Return 1 less what scatter and error are of what is too much, at least 0."""
+        radius = float(self.radii.max())
+        error = float(np.sqrt(np.trace(covariance[:2, :2])))
+        return max(0.0, 1 - max(scatter / _ROUND, error / _LOOSE) / radius)
 
     def check(self, covariance: Floats) -> None:
         """Refuse a centre that points hardly tell."""

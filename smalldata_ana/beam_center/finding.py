@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.beam_center.agreement import Agreement
-from smalldata_ana.beam_center.polishing import Polished, polish
+from smalldata_ana.beam_center.borders import glow_end, without_glow
+from smalldata_ana.beam_center.polishing import BENDS, Polished, polish
 from smalldata_ana.beam_center.preparation import Reduced, as_picture, cleaned
 from smalldata_ana.beam_center.results import CenterFit, Ring, checked_size
-from smalldata_ana.beam_center.rings import rings
+from smalldata_ana.beam_center.rings import innermost_border, rings
 from smalldata_ana.beam_center.searching import (
     Candidate,
     candidates,
@@ -40,6 +41,16 @@ _FARTHEST = 0.05
 """How far a fit may go from where it began, in edges of the image."""
 _BROAD = 3.0
 """Smoothing from which rings are so broad that single pixels say no more [bins]."""
+_BENT = 30.0
+"""Square of the ellipses' shift in units of its error, from which it is believed."""
+_COARSE = 2
+"""Reduction of the image in which it is seen whether the rings are ellipses."""
+_FEWEST_BENT = 2
+"""Of one ring alone, the shift with the radius is not known."""
+_TILTED = (
+    "the rings are ellipses: the detector seems tilted; the centre is where the beam "
+    "meets it, and refineGeometry gives distance and tilt"
+)
 
 
 def find_center(
@@ -55,6 +66,10 @@ def find_center(
     image is sharp; the sharpest is fitted to all pixels, with a radial profile of any
     form and slopes of the intensity.  The centre may lie outside the image by half of
     its edge.  The same picture gives the same answer.
+
+    Where several rings show that they are ellipses, as on a tilted detector, the centre
+    is where the beam meets it, and the radii are those of circles across the beam at
+    that distance; a note says so.  The glow that a beam stop cuts off does not count.
 
     Parameters
     ----------
@@ -86,7 +101,9 @@ def find_center(
             reasons.append(error)
             continue
         how = f"{counted(len(seen), 'ring')} of the whole picture"
-        return CenterFit(fit.center, fit.covariance, seen, quality, how, size, corner)
+        notes = (_TILTED,) if fit.bent else ()
+        place = fit.center, fit.covariance
+        return CenterFit(*place, seen, quality, how, size, corner, notes)
     raise reasons[0]
 
 
@@ -128,11 +145,29 @@ def _fit(image: Reduced, start: Candidate) -> Polished:
     factor, center = search_factor(shape), start.center
     while True:
         fit = polish(image.by(factor).pixels, center, shape)
-        broad = fit.profile.smoothing >= _BROAD
-        hopeless = not math.dist(fit.center, start.center) < _far(shape)
-        if factor == 1 or hopeless or (broad and factor == 2):
+        if not math.dist(fit.center, start.center) < _far(shape):
             return fit
+        broad = fit.profile.smoothing >= _BROAD
+        if factor == 1 or (broad and factor == 2):
+            break
         factor, center = max(factor // 2, 1), fit.center
+    border = innermost_border(fit.profile)
+    if border is not None:
+        # It would tell the centre of the beam stop.
+        image = without_glow(image, fit.center, glow_end(fit.profile, border))
+        fit = polish(image.by(factor).pixels, fit.center, shape)
+    return _with_bends(image, fit, factor)
+
+
+def _with_bends(image: Reduced, fit: Polished, factor: int) -> Polished:
+    """Return a fit of ellipses, if the rings clearly are some."""
+    shape, coarse = image.mean.shape, max(factor, _COARSE)
+    bent = polish(image.by(coarse).pixels, fit.center, shape, np.zeros(BENDS))
+    if not bent.bend_chi2 > _BENT or len(rings(bent)) < _FEWEST_BENT:
+        return fit
+    if coarse > factor:
+        bent = polish(image.by(factor).pixels, bent.center, shape, bent.bends)
+    return bent if bent.converged and bent.bend_chi2 > _BENT else fit
 
 
 def _far(shape: tuple[int, ...]) -> float:

@@ -19,7 +19,9 @@ Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.float32]
 
 COLUMNS = 9
-"""The shift of the centre (2), slopes of the intensity (6), and the residual."""
+"""The shift of the centre (2), slopes of the intensity (6), and the residual.  For
+rings that are ellipses there are more: the shift of their centre with the square of
+the radius (2), and the ellipticity (2)."""
 
 _PIXELS = types.Array(types.float32, 1, "C", readonly=True)
 _TABLE = types.Array(types.float64, 2, "C", readonly=True)
@@ -59,6 +61,38 @@ def without_slopes(
         factor += slopes[2] * (v * v - u * u) + slopes[3] * v * u
         rest = values[i] - slopes[4] * v - slopes[5] * u
         result[i] = rest / min(max(factor, 0.2), 5.0)
+
+
+@njit(types.void(_PIXELS, _PIXELS, *_PLACE, _SLOPES, _FILLED, _FILLED))
+def straightened(
+    y: Pixels,
+    x: Pixels,
+    row: float,
+    col: float,
+    reach: float,
+    bends: Floats,
+    new_y: Pixels,
+    new_x: Pixels,
+) -> None:
+    """Move pixels to where they would be if the rings were circles about the centre.
+
+    Parameters
+    ----------
+    y, x : places, (pixels,)
+    row, col : the centre
+    reach : length by which places are divided
+    bends : (4,), see `polishing`
+    new_y, new_x : (pixels,), are filled
+    """
+    for i in range(y.size):
+        dy = y[i] - row
+        dx = x[i] - col
+        square = max(dy * dy + dx * dx, 1e-12)
+        factor = 1.0 + bends[2] * (dy * dy - dx * dx) / square
+        factor += bends[3] * 2.0 * dy * dx / square
+        factor /= max(1.0 + (bends[0] * dy + bends[1] * dx) / reach, 0.2)
+        new_y[i] = row + factor * dy
+        new_x[i] = col + factor * dx
 
 
 @njit(types.void(_PIXELS, _PIXELS, _PIXELS, *_PLACE, _TABLE, _CUBE))
@@ -143,6 +177,11 @@ def _columns(
     g[6] = y
     g[7] = x
     g[8] = value - f
+    if g.size > COLUMNS:
+        g[9] = -slope * r * y
+        g[10] = -slope * r * x
+        g[11] = slope * (dy * dy - dx * dx) / r
+        g[12] = slope * 2.0 * dy * dx / r
     return k
 
 
@@ -173,17 +212,19 @@ def normal_sums(
     reach : length by which places are divided
     profile : (bins, 4): intensity, its slope by radius, how far a pixel may be from
         it, and the weight of the pixels
-    bins : (bins, 1 + `COLUMNS`), gets the number of pixels and the sums of columns
-    matrix : (`COLUMNS`, `COLUMNS`), gets the weighted products in its lower triangle
+    bins : (bins, 1 + columns), gets the number of pixels and the sums of columns
+    matrix : (columns, columns), gets the weighted products in its lower triangle; its
+        size tells whether there are more than `COLUMNS`
     """
-    g = np.empty(COLUMNS)
+    columns = matrix.shape[0]
+    g = np.empty(columns)
     for i in range(values.size):
         k = _columns(values[i], y[i] - row, x[i] - col, width, reach, profile, g)
         if k < 0:
             continue
         weight = profile[k, 3]
         bins[k, 0] += 1.0
-        for a in range(COLUMNS):
+        for a in range(columns):
             bins[k, 1 + a] += g[a]
             weighted = weight * g[a]
             for b in range(a + 1):
@@ -225,23 +266,28 @@ def tile_scores(
     Parameters
     ----------
     values, y, x, row, col, width, reach, profile : as in `normal_sums`
-    means : (bins, `COLUMNS`) of the columns
-    mixing : (3, `COLUMNS`), what of the columns is the shift of the row, of the
-        column, and the residual
+    means : (bins, columns) of the columns
+    mixing : (motions + 1, columns), what of the columns is the shift of the row, of the
+        column, what else moves the rings, and the residual
     tile : edge of a tile
     tiles_across : number of tiles in a row of the detector
-    scores : (tiles, 2), gets the sums of weight, residual and shift
+    scores : (tiles, motions), gets the sums of weight, residual and motion
     """
-    g = np.empty(COLUMNS)
-    mixed = np.empty(3)
+    motions, columns = scores.shape[1], mixing.shape[1]
+    tiles_down = scores.shape[0] // tiles_across
+    g = np.empty(columns)
+    mixed = np.empty(motions + 1)
     for i in range(values.size):
         k = _columns(values[i], y[i] - row, x[i] - col, width, reach, profile, g)
         if k < 0:
             continue
-        for a in range(3):
+        for a in range(motions + 1):
             mixed[a] = 0.0
-            for b in range(COLUMNS):
+            for b in range(columns):
                 mixed[a] += mixing[a, b] * (g[b] - means[k, b])
-        t = int(y[i]) // tile * tiles_across + int(x[i]) // tile
-        for a in range(2):
-            scores[t, a] += profile[k, 3] * mixed[2] * mixed[a]
+        # Places that were straightened may lie beyond the edge.
+        down = min(max(int(y[i]) // tile, 0), tiles_down - 1)
+        across = min(max(int(x[i]) // tile, 0), tiles_across - 1)
+        t = down * tiles_across + across
+        for a in range(motions):
+            scores[t, a] += profile[k, 3] * mixed[motions] * mixed[a]

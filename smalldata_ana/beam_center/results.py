@@ -54,6 +54,7 @@ class CenterFit:
     pixel_size : edge of a pixel [um], or None
     corner : x and y of the outer corner of the image's first pixel [um]; without it,
         lengths count from the middle of the first pixel
+    notes : what users must know of it
     """
 
     center_px: Center
@@ -63,6 +64,7 @@ class CenterFit:
     how: str
     pixel_size: float | None = None
     corner: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def center_px_err(self) -> Center:

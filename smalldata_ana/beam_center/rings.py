@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.beam_center.borders import is_border
 from smalldata_ana.beam_center.polishing import Polished
 from smalldata_ana.beam_center.profile import ENOUGH, Profile
 from smalldata_ana.beam_center.results import Ring
@@ -42,9 +43,19 @@ class _Peak:
 
 
 def rings(fit: Polished) -> tuple[Ring, ...]:
-    """Return the rings about a fitted centre, by radius."""
-    found = (_ring(fit, peak) for peak in _peaks(fit.profile))
+    """Return the rings about a fitted centre, by radius; edges of shadows are none."""
+    profile = fit.profile
+    peaks = (p for p in _peaks(profile) if not is_border(profile, p.place, p.width))
+    found = (_ring(fit, peak) for peak in peaks)
     return tuple(ring for ring in found if ring is not None)
+
+
+def innermost_border(profile: Profile) -> float | None:
+    """Return the radius of the first peak, if a shadow or a mask ends there [bins]."""
+    first = next(_peaks(profile), None)
+    if first is None or not is_border(profile, first.place, first.width):
+        return None
+    return first.place
 
 
 def _peaks(profile: Profile) -> Iterator[_Peak]:

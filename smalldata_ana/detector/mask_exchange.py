@@ -34,7 +34,7 @@ from smalldata_ana.detector.mask_files import (
     write_npy,
     write_text,
 )
-from smalldata_ana.errors import FileError, ParameterError, unknown
+from smalldata_ana.errors import FileError, ParameterError, did_you_mean, unknown
 
 Polarity = Literal[0, 1]
 Drawing = Literal["frame", "image"]
@@ -104,7 +104,8 @@ def load_mask(
     path : the file
     geometry : how the image is assembled
     kind : the kind of the detector, on which the layout of text depends
-    good : what a good pixel is in an ``.npy`` file; the other formats say it
+    good : what a good pixel is in an ``.npy`` file that was not written here; the
+        others say it
     of : what it is a mask of; by default as the shape of its array says
     name : of the data set in a NeXus file with several
 
@@ -119,11 +120,11 @@ def load_mask(
     FileError
         if the file cannot be read, or holds no mask of this detector
     """
+    if of is not None:
+        _check_drawing(of)
     read = _reader(Path(path), kind, good, name)
     frame, image = geometry.ix.shape, geometry.shape
     shapes = {"frame": [frame], "image": [image], None: [frame, image]}
-    if of is not None:
-        _check_drawing(of)
     problems = []
     for shape in dict.fromkeys(shapes[of]):
         try:
@@ -184,14 +185,12 @@ def _reader(
     path: Path, kind: Kind, good: Polarity | None, name: str | None
 ) -> Callable[[Shape], Mask]:
     form = _format_of(path)
-    if form == "npy" and good is None:
-        raise ParameterError(
-            f"{path} does not say what its numbers mean; say what a good pixel is: "
-            "good=1 (psana, smalldata_tools) or good=0 (pyFAI, silx, numpy.ma)"
-        )
+    if not path.is_file():
+        there = [f.name for f in path.parent.glob(f"*{path.suffix}")]
+        raise FileError(f"there is no file {path}.{did_you_mean(path.name, there)}")
     readers: dict[str, Callable[[Shape], Mask]] = {
         "text": lambda shape: read_text(path, shape, kind),
-        "npy": lambda shape: read_npy(path, shape, good=1 if good is None else good),
+        "npy": lambda shape: read_npy(path, shape, good=good),
         "nexus": lambda shape: read_nexus(path, shape, name),
         "edf": functools.partial(read_edf, path),
     }

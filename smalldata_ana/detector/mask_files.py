@@ -8,7 +8,8 @@ format     a good pixel is                      array
 =========  ===================================  ======================================
 text       1 (psana)                            2-D: panels one below the other; two
                                                 columns for a CsPad140k
-npy        what the caller says, 0 or 1         a frame, or an image
+npy        what the file says that was written  a frame, or an image
+           here, else what the caller says
 HDF5       0 (NeXus ``pixel_mask``)             a frame, or an image
 edf        0 (pyFAI), or as ``masked_value``    an image
            in the header says (silx)
@@ -24,7 +25,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import h5py
 import numpy as np
@@ -50,6 +51,11 @@ DEAD_PIXEL = 1 << 1
 
 USER_MASK = 1 << 8
 """Its bit for a pixel that a user masked."""
+
+
+class UnknownConventionError(ParameterError):
+    """A file does not say what its numbers mean."""
+
 
 _MASKED_VALUE = "masked_value"
 _NONZERO = "nonzero"
@@ -129,7 +135,9 @@ def _from_lines(mask: Mask, shape: Shape, kind: Kind) -> Mask:
 # -- npy -------------------------------------------------------------------------------
 
 
-def read_npy(path: FilePath, shape: Shape, *, good: Literal[0, 1]) -> Mask:
+def read_npy(
+    path: FilePath, shape: Shape, *, good: Literal[0, 1] | None = None
+) -> Mask:
     """Read a mask from a ``.npy`` file.
 
     Parameters
@@ -137,7 +145,7 @@ def read_npy(path: FilePath, shape: Shape, *, good: Literal[0, 1]) -> Mask:
     path : the file
     shape : of a frame, or of the image that the mask is drawn on
     good : what a good pixel is in the file: 1 in psana and smalldata_tools, 0 in pyFAI
-        and numpy's masked arrays
+        and numpy's masked arrays; files of `write_npy` say it
 
     Returns
     -------
@@ -145,30 +153,70 @@ def read_npy(path: FilePath, shape: Shape, *, good: Literal[0, 1]) -> Mask:
 
     Raises
     ------
+    UnknownConventionError
+        if neither the file nor `good` says what its numbers mean
     ParameterError
-        if `good` is neither 0 nor 1
+        if `good` is neither 0 nor 1, or the file says the opposite
     FileError
         if the file cannot be read, is a pickle, is not for this shape, or has other
         values than 0 and 1
     """
-    _check_convention(good)
-    with _reading(path):
-        try:
-            values = np.load(path, allow_pickle=False)
-        except ValueError as error:
-            raise FileError(
-                f"{path} is not a plain array: {error}. Pickles are never loaded; save "
-                "the mask as numbers with numpy.save"
-            ) from error
+    if good is not None:
+        _check_convention(good)
+    values, stated = _read_arrays(path)
+    _check_shape(path, values.shape, shape)
+    return _of_digits(path, values, _convention(path, good, stated))
+
+
+def _convention(
+    path: FilePath, good: Literal[0, 1] | None, stated: Literal[0, 1] | None
+) -> Literal[0, 1]:
+    """Return what a good pixel is, as the caller or the file says."""
+    if good is not None and stated not in (None, good):
+        raise ParameterError(
+            f"good = {good!r}, but {path} says that {stated} is good; leave good= out"
+        )
+    known = stated if good is None else good
+    if known is None:
+        raise UnknownConventionError(
+            f"{path} does not say what its numbers mean; say what a good pixel is: "
+            "good=1 (psana, smalldata_tools) or good=0 (pyFAI, silx, numpy.ma)"
+        )
+    return known
+
+
+def _read_arrays(path: FilePath) -> tuple[Array, Literal[0, 1] | None]:
+    """Return the array of a file, and what a good pixel is, if a second one says it."""
+    with _reading(path), open(path, "rb") as file:
+        values = _read_array(path, file)
+        rest = file.read(1)
+        if not rest:
+            return values, None
+        file.seek(-1, os.SEEK_CUR)
+        word = str(_read_array(path, file))
+    by_word: dict[str, Literal[0, 1]] = {_says_good(0): 0, _says_good(1): 1}
+    return values, by_word.get(word)
+
+
+def _read_array(path: FilePath, file: BinaryIO) -> Array:
+    try:
+        values = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FileError(
+            f"{path} is not a plain array: {error}. Pickles are never loaded; save "
+            "the mask as numbers with numpy.save"
+        ) from error
     if not isinstance(values, np.ndarray):
         values.close()
         raise FileError(f"{path} holds several arrays; save the mask with numpy.save")
-    _check_shape(path, values.shape, shape)
-    return _of_digits(path, values, good)
+    return values
 
 
 def write_npy(path: FilePath, mask: MaskLike, *, good: Literal[0, 1] = 1) -> None:
     """Write a mask as a ``.npy`` file of uint8.
+
+    Behind the array stands a second one, a word that says what a good pixel is: who
+    reads one array, as ``numpy.load`` does with a path, never sees it.
 
     Parameters
     ----------
@@ -187,6 +235,11 @@ def write_npy(path: FilePath, mask: MaskLike, *, good: Literal[0, 1] = 1) -> Non
     values = (checked_mask(mask) == bool(good)).astype(np.uint8)
     with replacing(path) as aside, aside.open("wb") as file:
         np.save(file, values, allow_pickle=False)
+        np.save(file, np.array(_says_good(good)), allow_pickle=False)
+
+
+def _says_good(good: int) -> str:
+    return f"{good} = good"
 
 
 # -- NeXus -----------------------------------------------------------------------------

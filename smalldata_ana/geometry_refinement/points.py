@@ -99,6 +99,25 @@ def angles(
     return np.arctan2(np.hypot(right, up), along), np.arctan2(up, right)
 
 
+def relative_intensity(beam: BeamGeometry, x: Floats, y: Floats, z: Floats) -> Floats:
+    """Return how bright places of the detector are by their place alone.
+
+    It is the solid angle of a pixel times the mean polarization factor of all azimuths,
+    (1 + cos^2 2 theta) / 2.  A ring that is s wide (sigma) appears s^2 d ln(I) / dr
+    nearer to the beam than it is.
+
+    Parameters
+    ----------
+    beam : the geometry
+    x, y, z : places [um]
+    """
+    right, up, along = beam.laboratory(x, y, z)
+    square = right**2 + up**2 + along**2
+    solid_angle = (1e3 * beam.distance) ** 3 / square**1.5
+    polarized: Floats = solid_angle * (1 + along**2 / square) / 2
+    return polarized
+
+
 @dataclass(frozen=True, eq=False)
 class Expected:
     """Where rings are expected.
@@ -180,6 +199,9 @@ def ring_points(pixels: Pixels, expected: Expected) -> RingPoints:
     across = (angle - rings[ring]) / expected.scale[ring]
     near = np.abs(across) < expected.reach[ring]
     pixels, azimuth = pixels.some(near), azimuth[near]
+    place = pixels.x, pixels.y, pixels.z
+    even = pixels.values / relative_intensity(expected.beam, *place)
+    pixels = replace(pixels, values=even)
     ring, across = ring[near], across[near]
     most: list[RingPoints] = []
     for arc in _ARCS:

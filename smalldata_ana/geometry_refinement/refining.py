@@ -28,6 +28,7 @@ from smalldata_ana.geometry_refinement.points import (
 )
 from smalldata_ana.geometry_refinement.results import RefinedGeometry, RefinedRing
 from smalldata_ana.geometry_refinement.search import Scaled, best_scale, scaled
+from smalldata_ana.geometry_refinement.unexplained import unexplained
 from smalldata_ana.sources.base import PixelPositions
 
 Floats = npt.NDArray[np.float64]
@@ -56,6 +57,8 @@ rings; of points anywhere it is 0.4, as those near the ends do not count."""
 _TILT_KNOWN = 1.0
 """Error of a tilt up to which it is taken [deg]."""
 _FEW_RINGS = 1 / 3
+_UNEXPLAINED = 2
+"""Strong rings of something else, from which they are told; one may be the glow."""
 
 
 def refine_geometry(
@@ -95,7 +98,8 @@ def refine_geometry(
     Raises
     ------
     BeamCenterError
-        if no rings fit; it says what was seen
+        if no rings fit, or few of them while strong rings are of something else; it
+        says what was seen
     ParameterError
         if there is no such calibrant, the energy is missing, or shapes differ
     """
@@ -158,10 +162,12 @@ class _Rings:
     ----------
     numbers : from 1, (rings,)
     spacings : of their planes [Angstrom]
+    others : the same of the calibrant's other rings
     """
 
     numbers: npt.NDArray[np.intp]
     spacings: Floats
+    others: Floats
 
 
 def _chosen(spacings: Floats, rings: Sequence[int] | None, name: str) -> _Rings:
@@ -173,7 +179,8 @@ def _chosen(spacings: Floats, rings: Sequence[int] | None, name: str) -> _Rings:
                 f"rings = {list(rings)} of {name}: numbers from 1 to {len(spacings)}"
             )
         numbers = np.array(sorted(set(rings)))
-    return _Rings(numbers, spacings[numbers - 1])
+    others = np.delete(spacings, numbers - 1)
+    return _Rings(numbers, spacings[numbers - 1], others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +242,7 @@ class _Work:
         """Return what a fit found, for people."""
         fit, index = refined.fit, refined.index
         rings = tuple(self._rings(fit, index))
+        notes += self._about_others(fit.beam, rings, len(index))
         if len(rings) < _FEW_RINGS * len(index):
             notes = (
                 *notes,
@@ -261,6 +269,31 @@ class _Work:
             chi2=fit.chi2,
             notes=notes,
         )
+
+    def _about_others(
+        self, beam: BeamGeometry, rings: tuple[RefinedRing, ...], expected: int
+    ) -> tuple[str, ...]:
+        """Tell of strong rings that are not the calibrant's.
+
+        Raises
+        ------
+        BeamCenterError
+            if there are some, and few of the calibrant's
+        """
+        used = [ring.spacing for ring in rings]
+        left = unexplained(self.pixels, beam, np.concatenate([used, self.rings.others]))
+        if len(left) < _UNEXPLAINED:
+            return ()
+        radii = ", ".join(f"{radius:.0f}" for radius in left)
+        what = f"{len(left)} strong rings are not of {self.name} (R = {radii} px)"
+        few = len(rings) < max(2, _FEW_RINGS * expected)
+        if few or len(left) >= 2 * len(rings):
+            raise BeamCenterError(
+                f"{what}; of its own, {len(rings)} of {counted(expected, 'ring')} in "
+                "the field of view fit: is it this calibrant? Check calibrant=, "
+                "dis_to_sam= and eBeam="
+            )
+        return (f"{what}: is it this calibrant?",)
 
     def _rings(self, fit: Fit, index: Indices) -> Iterator[RefinedRing]:
         angles_deg = np.degrees(

@@ -177,7 +177,8 @@ def _names(kind: str, rows: Sequence[dict[str, Any]]) -> list[str]:
 
     Entries without one are numbered among those that begin with the same run: two
     regions are ``ROI_0`` and ``ROI_1``, and the same two from a later run on are
-    ``ROI_0`` and ``ROI_1`` again.
+    ``ROI_0`` and ``ROI_1`` again.  Of other kinds the first has no number: two
+    azimuthal averages are ``azav`` and ``azav_1``, as users know them.
     """
     model = model_of(kind)
     if not model.is_named():
@@ -190,7 +191,9 @@ def _names(kind: str, rows: Sequence[dict[str, Any]]) -> list[str]:
             continue
         default = _default_name(model, row)
         begin = RunRange.parse(row["runs"]).begin
-        names.append(f"{default}_{counted[begin, default]}")
+        number = counted[begin, default]
+        numbered = number > 0 or model.always_numbered
+        names.append(f"{default}_{number}" if numbered else default)
         counted[begin, default] += 1
     return names
 

@@ -48,6 +48,7 @@ class Parameters(HasTraits):
         detector may have
     is_open : True if it may have parameters that are not known
     is_own : True if its objects are made by a file of the user
+    always_numbered : True if the first entry without a name has a number in it too
 
     Raises
     ------
@@ -56,6 +57,7 @@ class Parameters(HasTraits):
     """
 
     has_results: ClassVar[bool] = True
+    always_numbered: ClassVar[bool] = False
     is_open: ClassVar[bool] = False
     is_own: ClassVar[bool] = False
 

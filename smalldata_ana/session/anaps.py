@@ -12,6 +12,7 @@ from smalldata_ana.session.center_commands import CenterCommands
 from smalldata_ana.session.listing_commands import ListingCommands
 from smalldata_ana.session.mask_commands import MaskCommands
 from smalldata_ana.session.parameter_commands import ParameterCommands
+from smalldata_ana.session.producer_commands import ProducerCommands
 from smalldata_ana.session.record_commands import RecordCommands
 from smalldata_ana.session.refinement_commands import RefinementCommands
 from smalldata_ana.session.region_commands import RegionCommands
@@ -28,6 +29,7 @@ class SmallDataAna_psana(  # noqa: N801
     RefinementCommands,
     AzIntCommands,
     ParameterCommands,
+    ProducerCommands,
     RecordCommands,
 ):
     """One run at the prompt: its events, detectors, average images, and the tools.

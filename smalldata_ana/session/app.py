@@ -14,8 +14,6 @@ from smalldata_ana.places import SIMULATED
 from smalldata_ana.session.application import SessionApp
 from smalldata_ana.session.background import Background, preload
 from smalldata_ana.session.banner import first_commands
-from smalldata_ana.session.figures import PictureFiles
-from smalldata_ana.session.output_folder import output_folder
 
 if TYPE_CHECKING:
     from smalldata_ana.session.anaps import SmallDataAna_psana
@@ -40,13 +38,8 @@ def main(argv: list[str]) -> int:
 def _start(app: SessionApp) -> int:
     session = app.new_session(interactive=not app.batch)
     Background(lambda: _load_ahead(session), "load ahead")
-    pictures = PictureFiles(
-        lambda: output_folder(session.places, session.places.images), session.file_stem
-    )
     try:
-        if app.batch:
-            return _run_code(app, session, pictures)
-        return _prompt(app, session, pictures)
+        return (_run_code if app.batch else _prompt)(app, session)
     finally:
         session.close()
 
@@ -58,32 +51,28 @@ def _load_ahead(session: SmallDataAna_psana) -> None:
     preload(importlib.import_module("smalldata_ana.kernels").KERNEL_MODULES)
 
 
-def _run_code(
-    app: SessionApp, session: SmallDataAna_psana, pictures: PictureFiles
-) -> int:
+def _run_code(app: SessionApp, session: SmallDataAna_psana) -> int:
     from smalldata_ana.session.batch import read_script, run_code
 
     code = read_script(app.script) if app.script else app.code or ""
     session.wait()
-    pictures.activate()
+    session.pictures.activate()
     import matplotlib.pyplot as plt
 
     names = {"__name__": "__main__", "plt": plt, **app.namespace(session)}
     try:
         return run_code(code, app.script or "-c", names, debug=app.debug)
     finally:
-        pictures.write()
+        session.pictures.write()
 
 
-def _prompt(
-    app: SessionApp, session: SmallDataAna_psana, pictures: PictureFiles
-) -> int:
+def _prompt(app: SessionApp, session: SmallDataAna_psana) -> int:
     from smalldata_ana.session import shell as ipython
 
     config = ipython.configuration(app.config, simple_prompt=app.simple_prompt)
     shell = ipython.new_shell(config, app.namespace(session))
     ipython.print_errors_in_one_line(shell, debug=app.debug)
-    ipython.connect_matplotlib(shell, pictures, windows=not app.no_gui)
+    ipython.connect_matplotlib(shell, session.pictures, windows=not app.no_gui)
     # Making the simulated experiment shows its own progress; nothing is prompted over.
     patience = None if app.experiment == SIMULATED else PATIENCE
     try:
@@ -94,13 +83,12 @@ def _prompt(
     else:
         session.info()
     print(first_commands())
-    shell.mainloop()
-    if session.pending:
-        _leave(session)
+    shell.may_leave = lambda: _may_leave(session)
+    shell.mainloop()  # type: ignore[no-untyped-call]
     return 0
 
 
-def _leave(session: SmallDataAna_psana) -> None:
-    from smalldata_ana.session.export import export_before_leaving
+def _may_leave(session: SmallDataAna_psana) -> bool:
+    from smalldata_ana.session.leaving import may_leave
 
-    export_before_leaving(session)
+    return may_leave(session)

@@ -143,6 +143,7 @@ class SessionApp(Application):
             places_of=self.places_of,
             display=display,
             interactive=interactive,
+            files=self.files,
         )
 
     def namespace(self, session: SmallDataAna_psana) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from smalldata_ana.session.prompts import choose
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
     from smalldata_ana.average_image import AverageImage
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from smalldata_ana.session.azint import AzimuthalAverage
     from smalldata_ana.session.in_image import InImage
     from smalldata_ana.session.tools.azint import AzIntTool
+    from smalldata_ana.session.tools.center_variation import CenterVariationTool
 
 
 class AzIntCommands(DetectorCommands, ImageCommands):
@@ -266,11 +266,13 @@ class AzIntCommands(DetectorCommands, ImageCommands):
         *,
         eBeam: float | None = None,
         use_mask_local: bool = False,
-    ) -> Figure:
-        """Show the map of q and phi for the centre and four centres around it.
+        plotIt: bool = True,
+    ) -> CenterVariationTool:
+        """Choose the beam centre at which rings are straight over phi.
 
-        Where the rings are straight, the centre is right.  `centerFromAzimuth`
-        computes it.
+        The maps of q and phi for the centre and four centres around it are shown; a
+        click on one of them takes its centre.  `centerFromAzimuth` computes it.
+        Nothing is taken before ``.accept()``.
 
         Parameters
         ----------
@@ -282,38 +284,50 @@ class AzIntCommands(DetectorCommands, ImageCommands):
         qBin : width of the bins in q [1/angstrom]
         phiBins : number of bins in phi
         plotGrid : 1 to show curves, one for each bin in phi, instead of maps
+        plotIt : False to show nothing
 
         Returns
         -------
-        The figure.
+        A tool: ``.value`` is the centre (``.center_um``, ``.center_px``), which
+        ``.move(x, y)``, ``.undo()``, ``.redo()`` and ``.reset()`` change;
+        ``.accept()`` makes it the detector's geometry.
 
         Examples
         --------
-        >>> anaps.AzInt_centerVar("jungfrau1M", varCenter=150)  # doctest: +SKIP
+        >>> tool = anaps.AzInt_centerVar("jungfrau1M", varCenter=150)  # doctest: +SKIP
+        >>> tool.move(87500, 92800)  # doctest: +SKIP
+        >>> tool.accept()  # doctest: +SKIP
         """
-        from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
-        from smalldata_ana.session.azint import azimuthal_average
-        from smalldata_ana.session.azint_plots import plot_center_variation
+        from smalldata_ana.session.tools.center_variation import CenterVariationTool
+        from smalldata_ana.session.tools.center_variation_figure import (
+            CenterVariationFigure,
+        )
 
         average = average_of(
             self, data if inImage is None else inImage, detname, imgName
         )
         det = self._det_object(average.detector)
-        given = {"center": center, "dis_to_sam": dis_to_sam, "eBeam": eBeam}
-        values = self._beam_values(det, given, average, energy=True, polarized=False)
-        good = MaskChoice(use_mask, use_mask_local).good(self, average)
-        x, y = values.pop("center")
-        found = {}
-        for step in ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)):
-            here = [x + step[0] * varCenter, y + step[1] * varCenter]
-            func = azimuthalBinning(
-                center=here, qbin=qBin, phiBins=phiBins, polCorr=False, **values
-            )
-            func.attach(det)
-            found[step] = azimuthal_average(func, average, good)
-        return plot_center_variation(
-            found, (x, y), varCenter, zoom, curves=plotGrid > 0
+        stated = {"dis_to_sam": dis_to_sam, "eBeam": eBeam}
+        beam = self._beam_values(
+            det, stated | {"center": center}, average, energy=True, polarized=False
         )
+        given = {k: v for k, v in stated.items() if v is not None}
+        given |= {"varCenter": varCenter, "qBin": qBin, "phiBins": phiBins}
+        masks = MaskChoice(use_mask, use_mask_local)
+        tool = CenterVariationTool(
+            self,
+            det,
+            average,
+            masks.good(self, average),
+            masks.options(),
+            beam=beam,
+            given=given,
+        )
+        if plotIt:
+            CenterVariationFigure(
+                tool, zoom, curves=plotGrid > 0, cmap=self.display.cmap
+            )
+        return tool
 
     # ----------------------------------------------------------------------------------
 

@@ -104,7 +104,8 @@ def calibrant_lines(calibrant: str, found: AzimuthalAverage) -> Floats:
     return inside
 
 
-def plot_center_variation(
+def draw_center_variation(
+    figure: Figure,
     found: Mapping[tuple[int, int], AzimuthalAverage],
     center: tuple[float, float],
     step: float,
@@ -112,7 +113,7 @@ def plot_center_variation(
     *,
     curves: bool = False,
     cmap: str = "viridis",
-) -> Figure:
+) -> dict[tuple[int, int], Axes]:
     """Show azimuthal averages about a centre and centres around it, as a cross.
 
     Upwards and downwards are steps in x, to the left and right steps in y, as on the
@@ -120,6 +121,7 @@ def plot_center_variation(
 
     Parameters
     ----------
+    figure : an empty figure
     found : averages by step in x and y
     center : x and y [um]
     step : [um]
@@ -129,19 +131,16 @@ def plot_center_variation(
 
     Returns
     -------
-    The figure.
+    The axes by step in x and y.
     """
-    import matplotlib.pyplot as plt
-
     first = next(iter(found.values()))
-    label = free_label(f"AzInt_centerVar_{first.detector}")
-    figure = plt.figure(label, layout="constrained", figsize=(12, 9))
-    axes = figure.subplots(3, 3, sharex=True)
-    for ax in axes.flat:
+    grid = figure.subplots(3, 3, sharex=True)
+    for ax in grid.flat:
         ax.set_axis_off()
-    norm = None if curves else _scale(first.values[:, _shown(first, zoom)])
+    norm = None if curves else _scale(first.values[:, shown_bins(first, zoom)])
+    axes = {}
     for (down, right), average in found.items():
-        ax = axes[_PLACES[down, right]]
+        ax = axes[down, right] = grid[_PLACES[down, right]]
         ax.set_axis_on()
         if curves:
             _draw_curves(ax, average)
@@ -154,7 +153,7 @@ def plot_center_variation(
         if zoom is not None:
             ax.set_xlim(*zoom)
     figure.suptitle(f"{first.title}: {first.image}", fontsize="medium")
-    return figure
+    return axes
 
 
 def _new_axes(found: AzimuthalAverage) -> Axes:
@@ -196,7 +195,7 @@ def _draw_peaks(
 ) -> None:
     """Draw a dot at the maximum of each bin in phi."""
     values = np.where(
-        _shown(found, zoom) & np.isfinite(found.values), found.values, -np.inf
+        shown_bins(found, zoom) & np.isfinite(found.values), found.values, -np.inf
     )
     seen = np.isfinite(values).any(axis=1)
     peaks = found.x[np.argmax(values, axis=1)]
@@ -217,10 +216,21 @@ def _draw_lines(ax: Axes, q: Floats, calibrant: str) -> None:
         ax.legend(fontsize="small", loc="upper right")
 
 
-def _shown(
+def shown_bins(
     found: AzimuthalAverage, zoom: Sequence[float] | None
 ) -> npt.NDArray[np.bool_]:
-    """Return which bins are shown, (bins,)."""
+    """Return which bins are shown, (bins,).
+
+    Parameters
+    ----------
+    found : the average
+    zoom : lowest and highest q that are shown
+
+    Raises
+    ------
+    ParameterError
+        if nothing is shown
+    """
     low, high = (-np.inf, np.inf) if zoom is None else zoom
     shown: npt.NDArray[np.bool_] = (found.x >= low) & (found.x <= high)
     if np.isfinite(found.values[:, shown]).any():

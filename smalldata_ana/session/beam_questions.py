@@ -12,7 +12,7 @@ from smalldata_ana.ana_funcs.polarization import PolarizationFit, checkPolarizat
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.detector.protocol import ImageSource
 from smalldata_ana.errors import NoDataError, UsageError, unknown
-from smalldata_ana.session.known_geometry import geometry_in_numbers
+from smalldata_ana.session.known_beam import beam_in_numbers
 from smalldata_ana.session.prompts import somebody_there
 from smalldata_ana.session.tools.dialogue import Back, Dialogue, numbers
 
@@ -92,7 +92,7 @@ def beam_values(
         if a value makes no sense
     """
     stated = {key: value for key, value in given.items() if value is not None}
-    known = geometry_in_numbers(session, detector)
+    known = beam_in_numbers(session, detector)
     values = completed(stated, known)
     needed = [key for key in _QUESTIONS if energy or key != "eBeam"]
     missing = [key for key in needed if values.get(key) is None]

@@ -252,13 +252,15 @@ class CenterCommands(SessionState):
         """Print what was fitted and, if wanted, show it."""
         print(f"{tool.detector}: {tool.summary()}")
         if plot and tool.value is not None:
+            from smalldata_ana.session.chosen import draw_chosen
             from smalldata_ana.session.ring_plots import plot_rings
 
-            plot_rings(
+            ax = plot_rings(
                 tool.average,
                 tool.value,
                 points=tool.points,
                 limits=limits or self.display.limits,
                 cmap=self.display.cmap,
             )
+            draw_chosen(self, ax, tool.average)
         return tool

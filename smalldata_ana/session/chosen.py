@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smalldata_ana.detector.image_masks import image_from_raw
 from smalldata_ana.errors import SmallDataError
-from smalldata_ana.session.mask_choice import local_mask
-from smalldata_ana.session.regions import draw_regions
-from smalldata_ana.session.ring_plots import draw_known_center
+from smalldata_ana.session.mask_choice import Mask, local_mask
+from smalldata_ana.session.regions import COLOUR, draw_regions, region_outlines
+from smalldata_ana.session.ring_plots import (
+    KNOWN_COLOUR,
+    draw_known_center,
+    known_center_lines,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from smalldata_ana.average_image import AverageImage
+    from smalldata_ana.session.tools.canvas import ToolFigure
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +46,42 @@ def draw_chosen(session: Any, ax: Axes, average: AverageImage) -> None:
         draw_known_center(session, ax, average)
     except SmallDataError as error:
         logger.warning("mask and centre are not shown: %s", error)
+
+
+def show_chosen(session: Any, figure: ToolFigure) -> None:
+    """Show what was accepted or exported in the window of a tool.
+
+    What cannot be shown is logged.
+
+    Parameters
+    ----------
+    session : the session
+    figure : the window, with the image of a detector
+    """
+    average = figure.average
+    for name, lines in region_outlines(session, average).items():
+        figure.outline(f"region {name}", lines, COLOUR, label=name)
+    try:
+        center = known_center_lines(session, average)
+        figure.outline("center", center, KNOWN_COLOUR, label="center")
+        masked = ~local_mask(session, average.detector, average.shape)
+    except SmallDataError as error:
+        logger.warning("mask and centre are not shown: %s", error)
+    else:
+        show_masked(figure, masked)
+
+
+def show_masked(figure: ToolFigure, masked: Mask) -> None:
+    """Colour the pixels that users masked in the window of a tool.
+
+    Parameters
+    ----------
+    figure : the window
+    masked : bool, in the shape of the frames of its image
+    """
+    if masked.any():
+        shown = ~image_from_raw(~masked, figure.average.geometry, gaps=True)
+        figure.overlay("taken", shown, MASK_COLOUR)
 
 
 def draw_mask(session: Any, ax: Axes, average: AverageImage) -> None:

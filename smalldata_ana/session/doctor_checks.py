@@ -30,6 +30,8 @@ _OF_IMAGE = "[unit of the image]"
 """In the help of the parameters that are compared with pixels."""
 _FAR = 3.0
 """A threshold above so many photons is not one in keV."""
+_LOOSE_CENTER = 5.0
+"""Standard error of a centre, from which rings are blurred [px]."""
 _NEAREST, _FARTHEST = 5.0, 30_000.0
 """Distances that there are [mm]."""
 
@@ -148,6 +150,7 @@ def check_geometry(
         yield warning(what, positions.note, remedy)
     else:
         yield ok(what, positions.origin or "of the run")
+    yield from _fit_notes(what, entries)
     center = _known(entries, "center")
     if center is None or positions is None:
         return
@@ -159,8 +162,23 @@ def check_geometry(
     if outside > 1:
         remedy = "is it x, y [um] of the psana frame? anaps.FitCircleAuto()"
         yield warning(what, f"{place} is far outside of the detector", remedy)
+        return
+    error_um = max(_known(entries, "center_err") or [0.0])
+    if error_um > _LOOSE_CENTER * positions.pixel_size:
+        text = f"{place} is known to {error_um:.0f} um only"
+        remedy = "fit more rings: anaps.FitCircleAuto(), or more points of one ring"
+        yield warning(what, text, remedy)
     else:
         yield ok(what, place)
+
+
+def _fit_notes(what: str, entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Return what was noted when the geometry was fitted."""
+    for entry in entries:
+        notes = entry.made.get("notes") if entry.kind == "geometry" else None
+        if notes:
+            remedy = "if it is not meant, fit it anew: anaps.refineGeometry()"
+            yield warning(what, str(notes), remedy)
 
 
 def check_masks(session: Any, name: str, entries: Sequence[Entry]) -> Iterator[Finding]:

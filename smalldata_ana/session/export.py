@@ -17,7 +17,6 @@ from smalldata_ana.parameters.appending import Appended, append
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import rivals, takes_effect, winners
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.session.prompts import somebody_there
 
 
 @dataclass(frozen=True, repr=False)
@@ -183,29 +182,6 @@ def _in_files(entries: Sequence[Entry], target: Path) -> Iterator[list[Entry]]:
             if new is not entry and new.values["sha256"] not in text:
                 (folder / new.values["file"]).unlink(missing_ok=True)
         raise
-
-
-def export_before_leaving(session: Any) -> None:
-    """Ask a person whether what is pending is to be exported; once.
-
-    Parameters
-    ----------
-    session : the session that ends
-    """
-    if not session.pending:
-        return
-    for entry in session.pending:
-        print(f"  not exported: {entry}")
-    number = counted(len(session.pending), "accepted entry", "accepted entries")
-    if not (session.interactive and somebody_there()):
-        print(f"{number} not exported")
-        return
-    try:
-        answer = input(f"Export {number} to {session.places.params}? (y/n) [n]: ")
-        if answer.strip().lower().startswith("y"):
-            print(export_params(session))
-    except (EOFError, KeyboardInterrupt):
-        print()
 
 
 def _chosen(pending: Sequence[Entry], what: str | Iterable[str] | None) -> list[Entry]:

@@ -16,7 +16,10 @@ from smalldata_ana.errors import FileError
 from smalldata_ana.safe_files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from smalldata_ana.session.tools.canvas import ToolFigure
 
 _TOOLKITS = {
     "qt": (("PySide6",), ("PyQt6",), ("PyQt5",)),
@@ -78,6 +81,22 @@ def free_label(label: str) -> str:
     return next(name for name in names if name not in labels)
 
 
+def has_window(figure: Figure) -> bool:
+    """Tell whether somebody sees a figure; of others a picture file is written."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    return type(figure.canvas) is not FigureCanvasAgg
+
+
+def redraw(figure: Figure) -> None:
+    """Show soon what has changed: in its window, or in its picture file."""
+    if has_window(figure):
+        figure.canvas.draw_idle()
+    else:
+        # What was drawn would count as unchanged when the files are written.
+        figure.stale = True
+
+
 class PictureFiles:
     """Writes figures to PNG files, each again when it has changed.
 
@@ -113,9 +132,14 @@ class PictureFiles:
         current = plt.gcf()
         for number in plt.get_fignums():
             figure = plt.figure(number)
-            if figure.axes and figure.stale:
+            if figure.stale and any(map(_has_something, figure.axes)):
                 self._write(figure)
         plt.figure(current)
+
+    def write_now(self, figure: ToolFigure) -> None:
+        """Write the picture that a question is about, if it has no window."""
+        if not figure.has_window:
+            self.write()
 
     def _write(self, figure: Figure) -> None:
         if figure not in self._paths:
@@ -138,6 +162,11 @@ class PictureFiles:
         more = (f"{stem}_{number}" for number in itertools.count(2))
         paths = (folder / f"{name}.png" for name in itertools.chain([stem], more))
         return next(path for path in paths if not path.exists())
+
+
+def _has_something(ax: Axes) -> bool:
+    """Tell whether anything was drawn in axes."""
+    return ax.has_data() or bool(ax.texts)
 
 
 def _resolution(figure: Figure) -> float:

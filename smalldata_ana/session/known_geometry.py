@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smalldata_ana.ana_funcs.followed_values import followed
-from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile
-from smalldata_ana.parameters.resolved import applying
+from smalldata_ana.session.known_entries import written_entries
 
 KIND = "geometry"
 
@@ -24,7 +22,7 @@ def known_geometry(session: Any, detector: str) -> dict[str, Any]:
     -------
     The values by name, as they are written; empty if there are none.
     """
-    entries = [*_written(session), *session.pending]
+    entries = [*written_entries(session), *session.pending]
     found = [e for e in entries if (e.detector, e.kind) == (detector, KIND)]
     return dict(found[-1].values) if found else {}
 
@@ -38,12 +36,3 @@ def geometry_in_numbers(session: Any, detector: str) -> dict[str, Any]:
         if a process variable is not in the run
     """
     return followed(known_geometry(session, detector), session.run)
-
-
-def _written(session: Any) -> list[Entry]:
-    """Return what the parameter file says for the session's run."""
-    places = session.places
-    if not places.params.exists():
-        return []
-    entries = ParameterFile.load(places.params, places.experiment).entries
-    return applying(entries, session.run.number)

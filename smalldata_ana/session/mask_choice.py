@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.errors import ParameterError
+from smalldata_ana.session.known_entries import written_entries
 
 Mask = npt.NDArray[np.bool_]
 
@@ -92,16 +93,11 @@ def local_mask(session: Any, detector: str, shape: tuple[int, ...]) -> Mask:
 def _exported(session: Any, detector: str) -> dict[str, Mask]:
     """Return the masks of the parameter file for this run, by name."""
     from smalldata_ana.detector.mask_entries import MaskParameters
-    from smalldata_ana.parameters.file import ParameterFile
-    from smalldata_ana.parameters.resolved import applying
 
-    places = session.places
-    if not places.params.exists():
-        return {}
-    entries = ParameterFile.load(places.params, places.experiment).entries
+    folder = session.places.params.parent
     return {
-        entry.name: cast(MaskParameters, entry.make()).read(places.params.parent)
-        for entry in applying(entries, session.run.number)
+        entry.name: cast(MaskParameters, entry.make()).read(folder)
+        for entry in written_entries(session)
         if (entry.detector, entry.kind) == (detector, "mask")
     }
 

@@ -161,5 +161,8 @@ class MaskCommands(SessionState):
         from smalldata_ana.session.tools.dialogue import Dialogue
         from smalldata_ana.session.tools.mask_talk import MaskTalk
 
-        windows = tool.picture is not None and tool.picture.has_window
+        windows = False
+        if tool.picture is not None:
+            self.pictures.write_now(tool.picture.figure)
+            windows = tool.picture.figure.has_window
         MaskTalk(tool, Dialogue(), windows=windows).hold()

@@ -6,6 +6,7 @@ the axes, and leaves it to the session to show the figure.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ SCALING = "antialiased"
 """How an image is drawn on fewer pixels than it has: no row or column is left out."""
 
 _SAMPLE = 200_000
+
+_TITLE_WIDTH = 70
+"""So that a title is not cut in the figures of this session [characters]."""
 
 
 def plot_image(
@@ -140,7 +144,7 @@ def colour_limits(
 
 
 def image_title(shown: AverageImage) -> str:
-    """Return what an image is, in a few lines for people."""
+    """Return what an image is, in a few lines that are as wide as a figure."""
     made = shown.made
     parts = [
         f"{QUANTITIES[shown.statistic]} of {counted(shown.n_used, 'event')}",
@@ -158,7 +162,7 @@ def image_title(shown: AverageImage) -> str:
     if shown.lacks_constants:
         lines.append("RAW DATA: no calibration constants that fit")
     lines += [shown.geometry.note] if shown.geometry.note else []
-    return "\n".join(lines)
+    return "\n".join(textwrap.fill(line, _TITLE_WIDTH) for line in lines)
 
 
 def _axes(

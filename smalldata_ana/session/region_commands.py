@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from smalldata_ana.errors import UsageError
 from smalldata_ana.session.in_image import average_of
 from smalldata_ana.session.prompts import somebody_there
 from smalldata_ana.session.regions import Regions
@@ -55,7 +54,7 @@ class RegionCommands(SessionState):
 
         Returns
         -------
-        A tool with ``.value``, ``.undo()``, ``.redo()``, ``.reset()`` and
+        A tool with ``.value``, ``.mask``, ``.undo()``, ``.redo()``, ``.reset()`` and
         ``.accept(name=None)``.
 
         Examples
@@ -79,11 +78,21 @@ class RegionCommands(SessionState):
     ) -> RoiTool:
         """Choose a region on an image of numbers of hits, as `SelectRegion` does.
 
+        The average itself is shown where it has no numbers of hits.  To use only what
+        is inside, ``anaps.MakeMask(detname, extMask=region.mask)`` makes a mask, which
+        goes into the parameter file, the constants store or a file; ``~region.mask``
+        makes one that leaves the region out.
+
         Parameters
         ----------
         detname, limits, ROI : as in `SelectRegion`
-        inImage : the image of hits or droplets; by default that of the latest average
-            which has one
+        inImage : the image of hits or droplets; by default the latest average, and of
+            it the numbers of hits if they were asked for
+
+        Returns
+        -------
+        A tool as that of `SelectRegion`: ``.value`` is the region, and ``.mask`` its
+        pixels: bool, shape of a frame, True inside.
 
         Examples
         --------
@@ -99,10 +108,11 @@ class RegionCommands(SessionState):
             return average
         if "hits" in average.statistics():
             return average.of("hits")
-        raise UsageError(
-            f"{average.name} has no numbers of hits; make them with "
-            f"AvImage({average.detector!r}, thresADU=…, hits=True), or give inImage=…"
+        print(
+            f"note: {average.name} has no numbers of hits; its {average.quantity} is "
+            f"shown. AvImage({average.detector!r}, thresADU=…, hits=True) makes them"
         )
+        return average
 
     def _region_tool(
         self,
@@ -121,7 +131,8 @@ class RegionCommands(SessionState):
             latest = self.images.latest(detector)
             return RoiTool(self, detector, ROI, latest, command)
         tool = RoiTool(self, average.detector, None, average, command)
-        tool.show(self.display, limits)
+        figure = tool.show(self.display, limits)
         if self.interactive and somebody_there():
+            self.pictures.write_now(figure)
             choose_region(tool)
         return tool

@@ -13,10 +13,9 @@ from smalldata_ana.ana_funcs.regions import Box, Region, boxes_within
 from smalldata_ana.commands import table
 from smalldata_ana.errors import NameNotFound, SmallDataError, UsageError, unknown
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.provenance import made
-from smalldata_ana.parameters.resolved import applying
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.known_entries import written_entries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,15 +104,7 @@ def known_regions(session: Any, detector: str | None = None) -> list[KnownRegion
 
 def _exported(session: Any) -> list[Entry]:
     """Return the regions of the parameter file that apply to the run."""
-    entries = applying(_in_file(session), session.run.number)
-    return [e for e in entries if e.kind == KIND and "ROI" in e.values]
-
-
-def _in_file(session: Any) -> tuple[Entry, ...]:
-    places = session.places
-    if not places.params.exists():
-        return ()
-    return ParameterFile.load(places.params, places.experiment).entries
+    return [e for e in written_entries(session) if e.kind == KIND and "ROI" in e.values]
 
 
 class Regions:

@@ -32,6 +32,22 @@ class SessionPrompts(Prompts):
         return [(Token.OutPrompt, "SDAna "), *super().out_prompt_tokens()]
 
 
+class SessionShell(TerminalInteractiveShell):
+    """IPython that asks the session before it ends.
+
+    Attributes
+    ----------
+    may_leave : tells whether it may end
+    """
+
+    may_leave: Callable[[], bool] = staticmethod(lambda: True)
+
+    def ask_exit(self) -> None:
+        """End, if the session may be left."""
+        if self.may_leave():
+            super().ask_exit()  # type: ignore[no-untyped-call]
+
+
 def configuration(preferences: Config, *, simple_prompt: bool = False) -> Config:
     """Return IPython's configuration: ours, then what the user prefers.
 
@@ -42,6 +58,7 @@ def configuration(preferences: Config, *, simple_prompt: bool = False) -> Config
     """
     ours = Config()
     ours.TerminalIPythonApp.display_banner = False
+    ours.TerminalIPythonApp.interactive_shell_class = SessionShell
     ours.TerminalInteractiveShell.prompts_class = SessionPrompts
     ours.TerminalInteractiveShell.confirm_exit = False
     # Jedi does not ask __dir__, which lists the images and detectors of the session;
@@ -54,7 +71,7 @@ def configuration(preferences: Config, *, simple_prompt: bool = False) -> Config
     return ours
 
 
-def new_shell(config: Config, namespace: dict[str, Any]) -> TerminalInteractiveShell:
+def new_shell(config: Config, namespace: dict[str, Any]) -> SessionShell:
     """Return IPython's shell, ready for its main loop.
 
     Parameters
@@ -63,7 +80,7 @@ def new_shell(config: Config, namespace: dict[str, Any]) -> TerminalInteractiveS
     namespace : names that users find at the prompt
     """
     TerminalIPythonApp.instance(config=config, user_ns=namespace).initialize([])
-    return TerminalInteractiveShell.instance()
+    return SessionShell.instance()
 
 
 def print_errors_in_one_line(shell: InteractiveShell, *, debug: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,11 +35,13 @@ class SessionState:
     places_of : returns the places of an experiment
     display : how images are shown
     interactive : True where questions may be asked
+    files : those of the run, where they were given one by one
 
     Attributes
     ----------
     display : how images are shown
     interactive : True where questions may be asked
+    files : as they were given
     pending : what was accepted in tools and is not exported yet
     record : what was done
     """
@@ -57,6 +59,7 @@ class SessionState:
         places_of: Callable[[str], Places] = places,
         display: Display | None = None,
         interactive: bool = False,
+        files: Sequence[str] = (),
     ) -> None:
         self._opening = run
         self._places_of = places_of
@@ -64,6 +67,7 @@ class SessionState:
         self._suggested: set[str] = set()
         self.display = Display() if display is None else display
         self.interactive = interactive
+        self.files = tuple(files)
         self.pending: list[Entry] = []
         self.record = Record()
 

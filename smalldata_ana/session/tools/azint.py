@@ -11,9 +11,9 @@ from smalldata_ana.average_image import AverageImage
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.known_geometry import geometry_in_numbers
+from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.base import Tool
 
 KIND = "azav"
@@ -110,7 +110,7 @@ class AzIntTool(Tool[azimuthalBinning]):
             RunRange(run),
             self.given(),
             name or func.name,
-            made=made_on("addAzInt", run, average),
+            made=made_on_image("addAzInt", self.session, average),
         )
         entry.make()
         self.session.take(entry, self)

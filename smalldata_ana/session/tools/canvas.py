@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.errors import SmallDataError
-from smalldata_ana.session.figures import free_label
+from smalldata_ana.session.figures import free_label, has_window, redraw
 from smalldata_ana.session.plots import (
     WARNING_COLOUR,
     Cursor,
@@ -143,6 +143,11 @@ class ToolFigure:
     def keep(self, tool: Tool[Any]) -> None:
         """Hold a tool alive as long as the figure; Ctrl-Z and Ctrl-Y undo and redo."""
         self._kept = tool
+
+    @property
+    def has_window(self) -> bool:
+        """True if a mouse can draw in it; else it is written into a picture file."""
+        return has_window(self.figure)
 
     # -- selectors ---------------------------------------------------------------------
 
@@ -291,11 +296,8 @@ class ToolFigure:
         """Show what has changed."""
         if self._background is not None:
             self._draw_moving()
-        if not _has_window(self.figure):
-            # A picture file is written of it when the prompt is back.
-            self.figure.stale = True
-        elif self._background is None:
-            self.figure.canvas.draw_idle()
+        if not self.has_window or self._background is None:
+            redraw(self.figure)
 
     def _moving_artists(self) -> Iterator[Any]:
         for artists in self._outlines.values():
@@ -390,10 +392,3 @@ def _call(figure: ToolFigure, handler: str, event: Any) -> None:
         getattr(figure, handler)(event)
     except SmallDataError as error:
         figure.say(str(error))
-
-
-def _has_window(figure: Any) -> bool:
-    """Tell whether somebody sees the figure; a picture file is written of others."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    return type(figure.canvas) is not FigureCanvasAgg

@@ -16,7 +16,6 @@ from smalldata_ana.session.tools.waiting import read_line
 Answer = TypeVar("Answer")
 
 HELP = "?"
-_NO_HELP = "there is no more help to this question"
 _YES_OR_NO = {"y": True, "yes": True, "n": False, "no": False}
 
 
@@ -47,8 +46,8 @@ class Dialogue:
         question: str,
         parse: Callable[[str], Answer],
         default: Answer | None = None,
-        help: str = "",
         *,
+        help: str,
         shown: str | None = None,
     ) -> Answer:
         """Ask until the answer makes sense.
@@ -72,7 +71,7 @@ class Dialogue:
         while True:
             answer = self._answer(prompt)
             if answer == HELP:
-                self.write(help or _NO_HELP)
+                self.write(help)
             elif answer:
                 try:
                     return parse(answer)
@@ -91,7 +90,7 @@ class Dialogue:
             self.write("")
             raise Back from None
 
-    def yes(self, question: str, default: bool | None = None, help: str = "") -> bool:
+    def yes(self, question: str, default: bool | None = None, *, help: str) -> bool:
         """Ask a question that is answered by y, yes, n or no.
 
         Raises
@@ -100,14 +99,16 @@ class Dialogue:
             as `ask`
         """
         shown = {True: "y", False: "n", None: None}[default]
-        return self.ask(f"{question} (y/n)", yes_or_no, default, help, shown=shown)
+        text = f"{question} (y/n)"
+        return self.ask(text, yes_or_no, default, help=help, shown=shown)
 
     def choose(
         self,
         question: str,
         choices: Sequence[str],
         default: str | None = None,
-        help: str = "",
+        *,
+        help: str,
     ) -> str:
         """Ask for one of several letters or names.
 
@@ -116,7 +117,11 @@ class Dialogue:
         Back
             as `ask`
         """
-        return self.ask(question, lambda answer: one_of(answer, choices), default, help)
+
+        def parse(answer: str) -> str:
+            return one_of(answer, choices)
+
+        return self.ask(question, parse, default, help=help)
 
 
 def yes_or_no(answer: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ from smalldata_ana.detector.mask_files import FilePath
 from smalldata_ana.detector.mask_selections import SIGMA, Pixels, Suspicious
 from smalldata_ana.errors import UsageError, counted
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.free_names import free_name
 from smalldata_ana.session.tools.layers import LayerTool, ShapeLike
 from smalldata_ana.session.tools.mask_scene import check_panel, scene_of
@@ -32,6 +33,11 @@ from smalldata_ana.session.tools.mask_store import put_user_mask
 if TYPE_CHECKING:
     from smalldata_ana.detector.image_masks import MaskLike
     from smalldata_ana.session.tools.mask_picture import MaskPicture
+
+_MOST = 0.5
+"""Share of the good pixels that a mask leaves out without a warning."""
+
+_log = logging.getLogger(__name__)
 
 
 class MaskTool(LayerTool):
@@ -135,7 +141,8 @@ class MaskTool(LayerTool):
         ----------
         path : ``.data`` or ``.txt`` (psana), ``.npy``, ``.h5`` (NeXus), ``.edf``
             (pyFAI, silx)
-        good : what a good pixel is in an ``.npy`` file, 0 or 1; the others say it
+        good : what a good pixel is in an ``.npy`` file of another program, 0 or 1; the
+            others say it
         of : ``'frame'`` or ``'image'``, where the shape of the array does not tell it
         name : of the data set in an HDF5 file with several
 
@@ -213,6 +220,7 @@ class MaskTool(LayerTool):
         FileError
             if the file cannot be written
         """
+        self._warn()
         runs = f"begin={begin!r}, end={end!r}, keep={keep!r}"
         with self.session.record.step(f"{self.scripted()}.to_store({runs})"):
             return put_user_mask(self, begin, end, keep=keep)
@@ -236,6 +244,7 @@ class MaskTool(LayerTool):
         if good.all() or not good.any():
             what = "nothing" if good.all() else "every pixel"
             raise UsageError(f"{what} is masked; add a shape, or undo(), and try again")
+        self._warn()
         self._name = name or self._name or self._free_name()
         entry = mask_entry(
             self.detector,
@@ -248,13 +257,26 @@ class MaskTool(LayerTool):
         self.session.take(entry, self)
         return entry
 
+    def warning(self) -> str:
+        """Return that most of the good pixels are masked, or an empty text."""
+        of_good = self.selected[self.scene.good]
+        share = np.count_nonzero(of_good) / max(of_good.size, 1)
+        if share <= _MOST:
+            return ""
+        return f"this masks {_percent(share)} of the good pixels of {self.detector!r}"
+
+    def _warn(self) -> None:
+        warning = self.warning()
+        if warning:
+            _log.warning("%s; .invert() exchanges what is masked and what not", warning)
+
     def _free_name(self) -> str:
         more = (f"mask_{number}" for number in itertools.count(1))
         return free_name(self.session, self.detector, itertools.chain(["mask"], more))
 
     def provenance(self) -> dict[str, Any]:
         """Return who made the mask, when, and on which image."""
-        return made_on("MakeMask", self.session.run.number, self.average)
+        return made_on_image("MakeMask", self.session, self.average)
 
     def scripted(self) -> str:
         """Return the command that makes the same mask without a mouse."""
@@ -297,3 +319,9 @@ class MaskTool(LayerTool):
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(f"MaskTool: {self.detector}\n{self.summary()}")
+
+
+def _percent(share: float) -> str:
+    """Return a share as text; only all of it is 100 %."""
+    below = "99.99" if 0.99995 <= share < 1 else f"{100 * share:.4g}"
+    return f"{below} %"

@@ -19,6 +19,7 @@ from smalldata_ana.detector.mask_drawings import (
 from smalldata_ana.detector.mask_drawings import Rectangle as RectangleShape
 from smalldata_ana.detector.mask_shapes import Mask, Shape
 from smalldata_ana.errors import UsageError, counted, unknown
+from smalldata_ana.session.chosen import show_chosen, show_masked
 from smalldata_ana.session.mask_choice import local_mask
 from smalldata_ana.session.tools.outlines import Point, Rectangle
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from smalldata_ana.session.tools.mask import MaskTool
 
 MASKED_COLOUR = (1.0, 0.1, 0.1, 0.5)
-TAKEN_COLOUR = (0.1, 0.3, 1.0, 0.5)
-"""Of the masks that were accepted, or apply to the run, before this one."""
-
 _TAKEN_HINT = "; blue is masked by masks that were accepted before"
 
 SUGGESTED_COLOUR = (1.0, 0.6, 0.0, 0.9)
@@ -55,16 +53,13 @@ class MaskPicture:
         self._tool = tool
         self._mine: Shape | None = None
         figure.keep(tool)
+        if tool.panel is None:
+            show_chosen(tool.session, figure)
         taken = ~local_mask(tool.session, tool.detector, tool.scene.shape)
         self._hint = _TAKEN_HINT if taken.any() else ""
-        figure.overlay("taken", self._on_image(taken), TAKEN_COLOUR)
+        if tool.panel is not None:
+            show_masked(figure, taken[tool.panel])
         self.show()
-
-    @property
-    def has_window(self) -> bool:
-        """True if a mouse can draw in it; else it is written into a file."""
-        canvas: Any = self.figure.figure.canvas
-        return canvas.required_interactive_framework is not None
 
     # -- what is shown -----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from smalldata_ana.detector.mask_shapes import Mask
 from smalldata_ana.detector.masks import MaskParts
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.sources.base import DetectorInfo
-from smalldata_ana.sources.constants_store import ConstantsStore
+from smalldata_ana.sources.constants_store import ConstantsStore, Record
 
 if TYPE_CHECKING:
     from smalldata_ana.session.tools.mask import MaskTool
@@ -45,6 +45,15 @@ def put_user_mask(
     )
     run.forget_constants(detector)
     return path
+
+
+def stored_before(tool: MaskTool, begin: int | None, end: int | None) -> Record | None:
+    """Return the user mask that `put_user_mask` would replace, or None."""
+    session = tool.session
+    first = session.run.number if begin is None else begin
+    records = ConstantsStore(session.places.calib).list(tool.detector)
+    of_these = [r for r in records if (r.name, r.begin, r.end) == (_NAME, first, end)]
+    return of_these[0] if of_these else None
 
 
 def _for_all_panels(good: Mask, info: DetectorInfo) -> npt.NDArray[np.uint8]:

@@ -6,11 +6,12 @@ Ctrl-C takes back one step; what was drawn before stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smalldata_ana.detector.mask_files import UnknownConventionError
 from smalldata_ana.detector.mask_selections import SIGMA, SUSPICIONS
 from smalldata_ana.errors import SmallDataError, UsageError, counted
 from smalldata_ana.session.tools.dialogue import (
@@ -19,16 +20,17 @@ from smalldata_ana.session.tools.dialogue import (
     numbers,
     whole_numbers,
 )
+from smalldata_ana.session.tools.mask_end import MaskEnd
 from smalldata_ana.session.tools.mask_picture import BRUSH_WIDTH
 
 if TYPE_CHECKING:
     from smalldata_ana.session.tools.mask import MaskTool
+    from smalldata_ana.session.tools.mask_picture import MaskPicture
 
 QUESTION = (
     "rectangle(r-click, R-enter), circle(c), polygon(p), dark(d), noise(n) or "
     "edgepixels(e)? More with ?:"
 )
-INVERT = "Invert? (n/no inversion: masked pixels will get rejected)"
 HELP = """\
   r  rectangle by mouse           R  rectangle by numbers (rows and columns)
   c  circle or donut              p  polygon
@@ -44,11 +46,40 @@ Ctrl-C or an empty answer goes back one step."""
 _WAIT = (
     "Draw it in the window; it can be moved there. Press Enter here when it is right"
 )
-_PIXELS_HELP = "Put px behind the numbers to give pixels of the image: 500 510 px"
+_WAIT_HELP = """\
+  Drag with the left button; the handles of a shape move it, Escape begins anew. Enter
+  here takes what is drawn, Ctrl-C does without it."""
+_PIXELS_HELP = "Row and column of the image, from 0 at the middle of the first pixel"
+_UM_HELP = """\
+  x and y in the frame of the detector [um]; put px behind the numbers to give row and
+  column of the image: 500 510 px"""
+_ADD_HELP = """\
+  y keeps the shape as a layer; it can be switched off (o) or removed (k) later.
+  n or Ctrl-C takes it back."""
+_DONE_HELP = "  y: what to do with the mask is asked next; n: another shape"
+_RECTANGLE_HELP = """\
+  Of the image, half-open: 100 120 50 60 selects 20 rows and 10 columns."""
+_MOUSE_HELP = "  y: draw it in the window; n: give it in numbers"
+_DONUT_HELP = "  y: after the circle, a click inside of it gives the inner radius"
+_WIDTH_HELP = "  One number: the diameter of what a stroke masks or, with x, erases"
+_ROWS_HELP = """\
+  How many on each side of a panel (or of the seam between chips): one number for both,
+  or two, for rows and for columns. Enter takes 1; 0 for none."""
+_SUSPICIOUS_HELP = """\
+  hot: in the average image far above the pixels around; noisy, dead: noise far above or
+  below that of the panel. They are shown before they are taken."""
+_SIGMA_HELP = "  A smaller number finds more pixels; 5 to 20 are usual"
+_TAKE_HELP = "  They are orange in the picture. y makes a layer of them, n forgets them"
+_FILE_HELP = """\
+  A mask of a frame or of the assembled image; what it leaves out is masked, too."""
+_CONVENTION_HELP = """\
+  1: 1 is used and 0 masked, as in psana and smalldata_tools; 0: the other way, as in
+  pyFAI, silx and numpy.ma. Look at the counts that are printed then."""
+_RANGE_HELP = "  Pixels whose {} is outside of it are masked"
+_STAGES_HELP = """;
+  the gain stages are {}, each a range and a layer of its own"""
+_LAYER_HELP = "  Its number in the list above, from 0; -1 is the last"
 _DONE = "q"
-
-RunNumbers = tuple[int, int | None]
-"""First and last run; None: until further notice."""
 
 
 class MaskTalk:
@@ -96,7 +127,7 @@ class MaskTalk:
     def hold(self) -> None:
         """Ask for shapes until that is all, then what to do with the mask."""
         while self._shapes():
-            if self._tool.layers and self._finish():
+            if self._tool.layers and MaskEnd(self._tool, self._dialogue).hold():
                 return
         self._dialogue.write(f"{self._tool!r}; nothing is taken before .accept()")
 
@@ -125,7 +156,7 @@ class MaskTalk:
             if self._tool.layers == before:
                 return False
             self._say_step(len(before), masked)
-            kept = self._dialogue.yes("Add this mask?", default=True)
+            kept = self._dialogue.yes("Add this mask?", True, help=_ADD_HELP)
         except (SmallDataError, Back) as problem:
             if str(problem):
                 self._dialogue.write(f"  {problem}")
@@ -147,17 +178,25 @@ class MaskTalk:
 
     def _done(self) -> bool:
         try:
-            return self._dialogue.yes("Done?", default=False)
+            return self._dialogue.yes("Done?", default=False, help=_DONE_HELP)
         except Back:
             return False
 
-    def _by_mouse(self, shape: str, **options: Any) -> None:
+    def _picture(self, shape: str) -> MaskPicture:
+        """Return the picture in which a shape can be drawn, if there is a window."""
         picture = self._tool.picture
         if picture is None or not self._windows:
-            raise UsageError(f"there is no window to draw in: no {shape} by mouse")
+            raise UsageError(
+                f"there is no window to draw in: no {shape} by mouse; R, c and p take "
+                "numbers"
+            )
+        return picture
+
+    def _by_mouse(self, shape: str, **options: Any) -> None:
+        picture = self._picture(shape)
         self._tool.draw(shape, **options)
         try:
-            self._dialogue.ask(_WAIT, str, default="", shown="Enter")
+            self._dialogue.ask(_WAIT, str, "", help=_WAIT_HELP, shown="Enter")
         finally:
             picture.stop()
 
@@ -178,18 +217,18 @@ class MaskTalk:
             self._add("rectangle", rows=[r0, r1], columns=[c0, c1])
 
         question = "rows and columns (r0 r1 c0 c1), without the last ones?"
-        self._dialogue.ask(question, add)
+        self._dialogue.ask(question, add, help=_RECTANGLE_HELP)
 
     def _circle(self) -> None:
         ask, before = self._dialogue, self._tool.layers
-        if self._windows and ask.yes("Select center by mouse?", default=True):
-            donut = ask.yes("Donut?", default=False)
+        if self._windows and ask.yes("Select center by mouse?", True, help=_MOUSE_HELP):
+            donut = ask.yes("Donut?", default=False, help=_DONUT_HELP)
             self._by_mouse("donut" if donut else "circle")
         else:
             self._circle_by_numbers()
         drawn = self._tool.layers != before
         if drawn and ask.yes(
-            "Invert?", default=False, help="y masks what is outside of it"
+            "Invert?", default=False, help="  y masks what is outside of it"
         ):
             shape = self._tool.layers[-1].as_dict()
             self._tool.replace_last(shape | {"invert": True})
@@ -210,11 +249,12 @@ class MaskTalk:
         ask(
             f"radii (r_outer r_inner) [{unit}]?",
             add,
-            help="one number for a full circle; in the unit of the centre",
+            help="  one number for a full circle; in the unit of the centre",
         )
 
     def _polygon(self) -> None:
-        if self._windows and self._dialogue.yes("Select points by mouse?", True):
+        question = "Select points by mouse?"
+        if self._windows and self._dialogue.yes(question, True, help=_MOUSE_HELP):
             self._by_mouse("polygon")
             return
         self._dialogue.ask(
@@ -231,71 +271,94 @@ class MaskTalk:
         self._add("polygon", points=points, unit=unit)
 
     def _brush(self, *, erase: bool = False) -> None:
+        self._picture("brush")
         width = self._dialogue.ask(
             "width of the brush [pixels]?",
             lambda answer: numbers(answer, 1)[0],
             BRUSH_WIDTH,
+            help=_WIDTH_HELP,
         )
         self._by_mouse("brush", width=width, erase=erase)
 
     def _range_of(self, quantity: str) -> None:
-        stage = self._stage(quantity)
+        stages = self._tool.scene.kind.gain_stages
+        if quantity == "image" or len(stages) < 2:
+            stages = stages[:1]
+        for number, stage in enumerate(stages):
+            self._say_values(quantity, number, stage if len(stages) > 1 else "")
+        several = len(stages) > 1
+        also = f" of {stages[0]}, or {stages[1]} min max" if several else ""
+        more = _STAGES_HELP.format(", ".join(stages)) if several else ""
+
+        def add(answer: str) -> None:
+            stage, allowed = _stage_and_range(answer, stages)
+            self._add_threshold(quantity, stage, allowed)
+
+        question = f"Enter allowed {quantity} range (min max){also}"
+        self._dialogue.ask(question, add, help=_RANGE_HELP.format(quantity) + more)
+
+    def _say_values(self, quantity: str, stage: int, name: str) -> None:
+        """Say what values there are, so that a range can be chosen."""
         values = self._tool.scene.value(quantity, stage)
         known = values[np.isfinite(values)]
         if known.size:
             shares = (0, 0.1, 50, 99.9, 100)
             levels = zip(shares, np.percentile(known, shares), strict=True)
             texts = [f"{share} %: {level:.4g}" for share, level in levels]
-            self._dialogue.write(f"  {quantity}: {', '.join(texts)}")
-        self._dialogue.ask(
-            f"Enter allowed {quantity} range (min max)",
-            lambda answer: self._add_threshold(quantity, stage, numbers(answer, 2)),
-        )
+            self._dialogue.write(
+                f"  {f'{quantity} {name}'.strip()}: {', '.join(texts)}"
+            )
 
     def _add_threshold(self, of: str, stage: int, allowed: list[float]) -> None:
         low, high = allowed
         self._add("threshold", of=of, low=low, high=high, stage=stage)
-
-    def _stage(self, quantity: str) -> int:
-        stages = self._tool.scene.kind.gain_stages
-        if quantity == "image" or len(stages) < 2:
-            return 0
-        stage = self._dialogue.choose("gain stage?", stages, stages[0])
-        return stages.index(stage)
 
     def _rows(self, shape: str, what: str) -> None:
         rows, columns = self._dialogue.ask(
             f"{what} rows and columns (one or two numbers)?",
             lambda answer: (whole_numbers(answer) * 2)[:2],
             [1, 1],
+            help=_ROWS_HELP,
             shown="1",
         )
         self._add(shape, rows=rows, columns=columns)
 
     def _suspicious(self) -> None:
-        what = self._dialogue.choose("which pixels?", SUSPICIONS, SUSPICIONS[0])
-        sigma = self._dialogue.ask(
-            "how many sigma from the others?", lambda a: numbers(a, 1)[0], SIGMA
+        ask = self._dialogue
+        words = "/".join(SUSPICIONS)
+        question = f"which pixels ({words})?"
+        what = ask.choose(question, SUSPICIONS, SUSPICIONS[0], help=_SUSPICIOUS_HELP)
+        sigma = ask.ask(
+            "how many sigma from the others?",
+            lambda answer: numbers(answer, 1)[0],
+            SIGMA,
+            help=_SIGMA_HELP,
         )
         found = self._tool.suggest(what, sigma)
-        self._dialogue.write(f"  {counted(found, what + ' pixel')}, not masked before")
-        if found and self._dialogue.yes("Take them?", default=True):
+        ask.write(f"  {counted(found, what + ' pixel')}, not masked before")
+        if found and ask.yes("Take them?", True, help=_TAKE_HELP):
             self._add("suspicious", what=what, sigma=sigma)
         else:
             self._tool.changed()
 
     def _file(self) -> None:
-        path = self._dialogue.ask("file (.data, .txt, .npy, .h5, .edf)?", str)
-        good: Any = None
-        if path.endswith(".npy"):
+        question = "file (.data, .txt, .npy, .h5, .edf)?"
+        path = self._dialogue.ask(question, str, help=_FILE_HELP)
+        try:
+            self._tool.load(path)
+        except UnknownConventionError:
             good = self._dialogue.choose(
-                "what is a good pixel in it, 1 (psana) or 0 (pyFAI, silx)?", ["1", "0"]
+                "what is a good pixel in it, 1 (psana) or 0 (pyFAI, silx)?",
+                ["1", "0"],
+                help=_CONVENTION_HELP,
             )
-        self._tool.load(path, good=None if good is None else int(good))  # type: ignore[arg-type]
+            self._tool.load(path, good=1 if good == "1" else 0)
 
     def _layer(self) -> int:
         self._dialogue.write(self._tool.summary())
-        return self._dialogue.ask("which layer?", lambda a: whole_numbers(a, 1)[0])
+        return self._dialogue.ask(
+            "which layer?", lambda answer: whole_numbers(answer, 1)[0], help=_LAYER_HELP
+        )
 
     @property
     def _unit(self) -> str:
@@ -305,7 +368,7 @@ class MaskTalk:
 
     @property
     def _unit_help(self) -> str:
-        return _PIXELS_HELP if self._unit == "um" else ""
+        return _UM_HELP if self._unit == "um" else _PIXELS_HELP
 
     def _measures(
         self, answer: str, count: int | None = None
@@ -315,58 +378,10 @@ class MaskTalk:
         unit = self._unit if short == answer else "pixels"
         return numbers(short, count), unit
 
-    # -- the end -----------------------------------------------------------------------
 
-    def _finish(self) -> bool:
-        """Ask what to do with the mask; return False where the user went back."""
-        try:
-            if self._dialogue.yes(INVERT, default=False):
-                self._tool.invert()
-            self._dialogue.write(f"  {self._tool.total()}")
-            self._try("Accept it for exportParams?", self._accept, default=True)
-            self._try("Save to calibdir?", self._to_store)
-            self._try("Save to local?", self._to_file)
-        except Back:
-            return False
-        return True
-
-    def _try(
-        self, question: str, action: Callable[[], str], *, default: bool = False
-    ) -> None:
-        """Do something if it is wanted, and say what came of it."""
-        while self._dialogue.yes(question, default):
-            try:
-                self._dialogue.write(f"  {action()}")
-                return
-            except SmallDataError as error:
-                self._dialogue.write(f"  {error}")
-                return
-            except Back:
-                continue
-
-    def _accept(self) -> str:
-        return f"accepted: {self._tool.accept()}; anaps.exportParams() writes it"
-
-    def _to_store(self) -> str:
-        run = self._tool.session.run.number
-        this_run_on: RunNumbers = (run, None)
-        begin, end = self._dialogue.ask(
-            "For which runs (first, or first last)?",
-            _run_range,
-            this_run_on,
-            shown=f"{run} on",
-        )
-        return f"user mask: {self._tool.to_store(begin, end)}"
-
-    def _to_file(self) -> str:
-        path = self._dialogue.ask("file?", str, self._tool.file_name())
-        return f"saved: {self._tool.save(path)}"
-
-
-def _run_range(answer: str) -> RunNumbers:
-    match whole_numbers(answer):
-        case [begin]:
-            return begin, None
-        case [begin, end]:
-            return begin, end
-    raise UsageError(f"{answer!r} is not a first run, or a first and a last one")
+def _stage_and_range(answer: str, stages: Sequence[str]) -> tuple[int, list[float]]:
+    """Return the number of the gain stage, by default the first, and the range."""
+    first, *rest = answer.split(maxsplit=1)
+    if first in stages:
+        return stages.index(first), numbers(" ".join(rest), 2)
+    return 0, numbers(answer, 2)

@@ -18,9 +18,9 @@ from smalldata_ana.detector.pyfai_geometry import write_poni
 from smalldata_ana.errors import GeometryError, ParameterError, UsageError
 from smalldata_ana.geometry_refinement import RefinedGeometry, refine_geometry
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.known_geometry import KIND, known_geometry
+from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.base import Tool
 
 _KEPT = ("polarization", "polarization_err", "Pplane")
@@ -154,7 +154,13 @@ class RefinementTool(Tool[RefinedGeometry]):
             kind=KIND,
             runs=RunRange(run),
             values=values,
-            made=made_on("refineGeometry", run, average, calibrant=found.calibrant),
+            made=made_on_image(
+                "refineGeometry",
+                self.session,
+                average,
+                calibrant=found.calibrant,
+                notes="; ".join(found.notes) or None,
+            ),
         )
         self.session.take(entry, self)
         return entry

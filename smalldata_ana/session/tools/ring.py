@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,26 +28,27 @@ from smalldata_ana.beam_center import (
 )
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.nominal_geometry import positions_of
-from smalldata_ana.errors import BeamCenterError, ParameterError, UsageError
+from smalldata_ana.errors import BeamCenterError, ParameterError, UsageError, counted
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.session.known_geometry import (
-    KIND,
-    geometry_in_numbers,
-    known_geometry,
-)
+from smalldata_ana.session.known_beam import beam_in_numbers
+from smalldata_ana.session.known_geometry import KIND, known_geometry
+from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.base import Tool
 from smalldata_ana.session.tools.ring_fit import RingFit, as_lists
-
-if TYPE_CHECKING:
-    from smalldata_ana.session.tools.ring_figure import RingFigure
 
 Mask = npt.NDArray[np.bool_]
 Point = list[float]
 
 _FEWEST = 3
 """Points that make a circle."""
+
+
+class Shown(Protocol):
+    """A window that shows what a tool has."""
+
+    def show(self) -> None:
+        """Draw it anew."""
 
 
 class RingTool(Tool[RingFit]):
@@ -63,6 +64,7 @@ class RingTool(Tool[RingFit]):
     good : pixels to use, bool, shape of the image's data; by default those that are
         good
     options : what else the command was given, for `scripted`
+    start : the value to begin with, or None
 
     Attributes
     ----------
@@ -75,15 +77,16 @@ class RingTool(Tool[RingFit]):
         average: AverageImage,
         good: Mask | None = None,
         options: Mapping[str, Any] | None = None,
+        start: Any = None,
     ) -> None:
-        super().__init__()
         self.session = session
         self.average = average
         self.detector = average.detector
         self.good = average.good if good is None else good
         self._options = dict(options or {})
         self._waiting: list[Point] = []
-        self.figure: RingFigure | None = None
+        self.figure: Shown | None = None
+        super().__init__(None if start is None else self.checked(start))
 
     def changed(self) -> None:
         """Show the rings anew, if there is a figure."""
@@ -231,7 +234,7 @@ class RingTool(Tool[RingFit]):
         GeometryError
             if the places of the pixels are not known
         """
-        known = geometry_in_numbers(self.session, self.detector)
+        known = beam_in_numbers(self.session, self.detector)
         if center is None:
             center = known.get("center") if self.value is None else self.value.center_um
         if center is None:
@@ -255,7 +258,7 @@ class RingTool(Tool[RingFit]):
             phi_bins=phi_bins,
         )
         fit = CenterFit(
-            center_px=_pixel(self.average.geometry, found.center),
+            center_px=pixel_of(self.average.geometry, found.center),
             covariance=found.covariance / self._place["pixel_size"] ** 2,
             rings=(),
             quality=math.nan,
@@ -326,6 +329,8 @@ class RingTool(Tool[RingFit]):
         ------
         UsageError
             if nothing was fitted, or a name is given
+        BeamCenterError
+            if the fit hardly tells the centre
         ParameterError
             if the place of the pixels is not known
         """
@@ -337,6 +342,7 @@ class RingTool(Tool[RingFit]):
             )
         if name is not None:
             raise UsageError(f"a geometry has no name; .accept() without {name!r}")
+        fit.check()
         values = known_geometry(self.session, self.detector)
         values.pop("center_err", None)
         values["center"] = list(fit.center_um)
@@ -349,8 +355,8 @@ class RingTool(Tool[RingFit]):
         return entry
 
     def _made(self, fit: RingFit) -> dict[str, Any]:
-        how, run = fit.command or "RingTool", self.session.run.number
-        return made_on(how, run, self.average, fit=fit.how)
+        how, notes = fit.command or "RingTool", "; ".join(fit.notes) or None
+        return made_on_image(how, self.session, self.average, fit=fit.how, notes=notes)
 
     def scripted(self) -> str:
         """Return the command that does the same without a mouse.
@@ -372,15 +378,18 @@ class RingTool(Tool[RingFit]):
         return f"anaps.{self.value.command}({self.detector!r}{given})"
 
     def __repr__(self) -> str:
-        return f"<RingTool: {self.detector}, {self.summary()}>"
+        return f"<{type(self).__name__}: {self.detector}, {self.summary()}>"
 
     def summary(self) -> str:
         """Return what was fitted, with errors and units, in one line."""
         if self.value is None:
-            return f"{len(self.points)} points, no centre yet"
+            return f"{counted(len(self.points), 'point')}, no centre yet"
         return self.value.summary()
 
 
-def _pixel(geometry: ImageGeometry, place: tuple[float, float]) -> tuple[float, float]:
+def pixel_of(
+    geometry: ImageGeometry, place: tuple[float, float]
+) -> tuple[float, float]:
+    """Return row and column of a place in the psana frame [um]."""
     row, column = geometry.image_from_um(*place)
     return float(row), float(column)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smalldata_ana.session.chosen import show_chosen
+from smalldata_ana.session.figures import redraw
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.ring_plots import (
-    KNOWN_COLOUR,
     POINT_COLOUR,
     RING_COLOUR,
     RadialProfile,
     cross_lines,
     flat_points,
-    known_center_lines,
     ring_lines,
 )
 from smalldata_ana.session.scales import set_scale
@@ -55,8 +55,7 @@ class RingFigure:
         self._shape = tool.average.geometry.shape
         self._profile = RadialProfile(*tool.picture)
         self.curve = self._new_curve()
-        known = known_center_lines(tool.session, tool.average)
-        self.canvas.outline("known", known, KNOWN_COLOUR)
+        show_chosen(tool.session, self.canvas)
         tool.figure = self
         self.show()
 
@@ -119,4 +118,4 @@ class RingFigure:
         set_scale(self.curve, mean)
         for radius in radii:
             self.curve.axvline(radius, color=RING_COLOUR, linestyle="--")
-        self.curve.figure.canvas.draw_idle()
+        redraw(self.curve.figure)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from smalldata_ana.beam_center import CenterFit
+from smalldata_ana.errors import BeamCenterError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,25 @@ class RingFit(CenterFit):
         parts.append(self.how)
         if math.isfinite(self.quality):
             parts.append(f"quality {self.quality:.2f}")
+        parts += [f"note: {note}" for note in self.notes]
         return "; ".join(parts)
+
+    def check(self) -> None:
+        """Refuse a centre that the fit hardly tells: its quality is 0.
+
+        Raises
+        ------
+        BeamCenterError
+            if it is so
+        """
+        if self.quality == 0:
+            measured = _measured("the centre", self.center_px, self.center_px_err, "px")
+            raise BeamCenterError(
+                f"{measured}, is hardly told by {self.how}, R = "
+                f"{max(self.radius_px):.0f} px: are they all of one ring? Take points "
+                "back (.undo()), pick others, use .fit_auto(), or place the ring by "
+                "hand (.place(row, column, radius))"
+            )
 
 
 def _measured(

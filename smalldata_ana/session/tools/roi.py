@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from smalldata_ana.ana_funcs.regions import (
     Box,
@@ -17,16 +21,21 @@ from smalldata_ana.ana_funcs.regions import (
 from smalldata_ana.average_image import AverageImage
 from smalldata_ana.errors import DetectorNotFound, UsageError, unknown
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.provenance import made_on
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.chosen import show_chosen
+from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.preferences import Display
-from smalldata_ana.session.regions import COLOUR, KIND, region_outlines
+from smalldata_ana.session.regions import KIND
 from smalldata_ana.session.tools.base import Tool
 from smalldata_ana.session.tools.canvas import ToolFigure
 from smalldata_ana.session.tools.free_names import free_name
+from smalldata_ana.session.tools.live_numbers import LiveNumbers
 from smalldata_ana.session.tools.outlines import Rectangle, region_lines
 
+Mask = npt.NDArray[np.bool_]
+
 _REGION = "region"
+_NOTHING = "no region is chosen; set .value, or give ROI=…"
 
 
 class RoiTool(Tool[Region]):
@@ -114,6 +123,22 @@ class RoiTool(Tool[Region]):
         average = self.average
         return region_numbers(average.data, average.good, self._boxes(self.value))
 
+    @property
+    def mask(self) -> Mask:
+        """The pixels of the region: bool, shape of a frame, True inside.
+
+        Raises
+        ------
+        UsageError
+            if no region is chosen
+        """
+        if self.value is None:
+            raise UsageError(_NOTHING)
+        inside = np.zeros(self.session.run.detectors[self.detector].shape, bool)
+        for box in self._boxes(self.value):
+            inside[tuple(slice(*pair) for pair in box)] = True
+        return inside
+
     def summary(self) -> str:
         """Return the region and what it holds, as people say it."""
         if self.value is None:
@@ -146,8 +171,7 @@ class RoiTool(Tool[Region]):
         title = f"{self._command}_{self.detector}"
         figure = ToolFigure(average, display, title, limits)
         figure.keep(self)
-        for name, lines in region_outlines(self.session, average).items():
-            figure.outline(f"known {name}", lines, COLOUR, label=name)
+        show_chosen(self.session, figure)
         self.figure = figure
         self.changed()
         return figure
@@ -167,17 +191,14 @@ class RoiTool(Tool[Region]):
 
     def _say_numbers(self, rectangle: Rectangle) -> None:
         """Tell what a rectangle holds that is being drawn."""
-        average = self.image
-        boxes = [
-            tuple((begin, end) for begin, end in box)
-            for box in average.geometry.boxes(*rectangle.pixels())
-        ]
-        text = "no panel"
-        if boxes:
-            numbers = region_numbers(average.data, average.good, boxes)
-            text = numbers.text(average.unit)
+        numbers = self._live.of(*rectangle.pixels())
+        text = numbers.text(self.image.unit) if numbers.size else "no panel"
         if self.figure is not None:
             self.figure.say(text)
+
+    @functools.cached_property
+    def _live(self) -> LiveNumbers:
+        return LiveNumbers(self.image)
 
     # -- what comes of it --------------------------------------------------------------
 
@@ -197,7 +218,7 @@ class RoiTool(Tool[Region]):
             if the name cannot be one
         """
         if self.value is None:
-            raise UsageError("no region is chosen; set .value, or give ROI=…")
+            raise UsageError(_NOTHING)
         run = self.session.run.number
         entry = Entry(
             detector=self.detector,
@@ -205,7 +226,7 @@ class RoiTool(Tool[Region]):
             runs=RunRange(run),
             values={"ROI": self.value},
             name=name or self.free_name(),
-            made=made_on(self._command, self.session.run.number, self.average),
+            made=made_on_image(self._command, self.session, self.average),
         )
         entry.make()
         self.session.take(entry, self)

@@ -13,11 +13,17 @@ from smalldata_ana.session.tools.outlines import Rectangle
 from smalldata_ana.session.tools.roi import RoiTool
 
 _DRAWN = "drawn"
+_DRAW = "Draw a rectangle, then press Enter; or type r0 r1 c0 c1 of the image:"
+_TYPE = "Type rows and columns of the image, r0 r1 c0 c1:"
 _DRAW_HELP = """\
   Drag a rectangle on the image, then press Enter here.  Its handles can be moved.
   In the window, Escape begins anew and Ctrl-Z takes back.
   Or type rows and columns of the image: r0 r1 c0 c1, half-open, for instance
   100 120 50 60 for 20 rows and 10 columns.  Ctrl-C leaves without taking anything."""
+_TYPE_HELP = """\
+  Rows and columns of the image, half-open: r0 r1 c0 c1, for instance 100 120 50 60 for
+  20 rows and 10 columns; look at the picture file for them.  Enter takes the region
+  that there is; without one, Enter or Ctrl-C leaves."""
 _HAPPY_HELP = """\
   y takes the region, n goes on drawing, u undoes the last change, r redoes it.
   Ctrl-C goes back to drawing."""
@@ -60,9 +66,12 @@ def _draw(tool: RoiTool, talk: Dialogue) -> None:
             tool.draw(Rectangle.of_pixels((r0, r1), (c0, c1)))
         return answer
 
-    question = "Draw a rectangle, then press Enter; or type r0 r1 c0 c1 of the image:"
+    if tool.figure is None or not tool.figure.has_window:
+        there = None if tool.value is None else _DRAWN
+        talk.ask(_TYPE, drawn, there, help=_TYPE_HELP)
+        return
     while True:
-        talk.ask(question, drawn, _DRAWN, _DRAW_HELP)
+        talk.ask(_DRAW, drawn, _DRAWN, help=_DRAW_HELP)
         if tool.value is not None:
             return
         talk.write("  there is no rectangle yet")
@@ -76,10 +85,10 @@ def _happy(tool: RoiTool, talk: Dialogue) -> bool:
             "Happy with this selection? (y/n/u/r)",
             lambda text: _LETTERS[one_of(text.lower(), list(_LETTERS))],
             "y",
-            _HAPPY_HELP,
+            help=_HAPPY_HELP,
         )
         if answer in ("y", "n"):
-            return answer == "y"
+            return answer == "y" and tool.value is not None
         try:
             tool.undo() if answer == "u" else tool.redo()
         except SmallDataError as error:
@@ -92,7 +101,7 @@ def _taken(tool: RoiTool, talk: Dialogue) -> bool:
     """Ask for a name, and take the region under it; False to go back."""
     while True:
         try:
-            name = talk.ask("Name?", str, tool.free_name(), _NAME_HELP)
+            name = talk.ask("Name?", str, tool.free_name(), help=_NAME_HELP)
         except Back:
             return False
         try:
@@ -100,5 +109,7 @@ def _taken(tool: RoiTool, talk: Dialogue) -> bool:
         except SmallDataError as error:
             talk.write(f"  {error}")
         else:
-            talk.write(f"  taken: {entry}; anaps.exportParams() writes it")
+            talk.write(
+                f"  taken: {entry}, {tool.summary()}; anaps.exportParams() writes it"
+            )
             return True

@@ -1,0 +1,146 @@
+"""`CenterVariationTool`: see at which beam centre the rings are straight over phi."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
+from smalldata_ana.ana_funcs.beam_parameters import BeamParameters
+from smalldata_ana.average_image import AverageImage
+from smalldata_ana.beam_center import CenterFit
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.errors import ParameterError
+from smalldata_ana.session.azint import AzimuthalAverage, azimuthal_average
+from smalldata_ana.session.tools.ring import Mask, RingTool, pixel_of
+from smalldata_ana.session.tools.ring_fit import RingFit
+
+Center = tuple[float, float]
+"""x and y where the beam meets the detector [um]."""
+
+Step = tuple[int, int]
+
+STEPS: tuple[Step, ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+"""The centre and four around it, in steps of x and y."""
+
+_COMMAND = "AzInt_centerVar"
+_KEPT = 64
+"""How many averages are kept: each takes a while, and undo needs them again."""
+
+
+class CenterVariationTool(RingTool):
+    """A beam centre that is moved until the rings are straight over phi.
+
+    Its value is a centre without rings and errors; `move`, ``value = (x, y)`` [um] and
+    a click on one of the pictures change it.  See `RingTool` for what else it can.
+
+    Parameters
+    ----------
+    session, average, good, options : as for `RingTool`
+    det : the detector
+    beam : ``center`` to begin with [um], distance, and what else is known of the beam
+    given : other parameters of the command: ``varCenter`` [um], ``qBin`` [1/angstrom],
+        ``phiBins``, and those of the beam that it was given
+
+    Raises
+    ------
+    ParameterError
+        if a parameter makes no sense
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        det: DetObject,
+        average: AverageImage,
+        good: Mask,
+        options: Mapping[str, Any],
+        *,
+        beam: Mapping[str, Any],
+        given: Mapping[str, Any],
+    ) -> None:
+        step = given["varCenter"]
+        if not (math.isfinite(step) and step > 0):
+            raise ParameterError(f"varCenter = {step!r} is not a step above 0 [um]")
+        self._det = det
+        self._beam = {key: value for key, value in beam.items() if key != "center"}
+        self._given = dict(given)
+        self._average_at = functools.lru_cache(_KEPT)(self._integrated)
+        super().__init__(session, average, good, options, start=beam["center"])
+
+    @property
+    def step(self) -> float:
+        """By how much x and y are varied [um]."""
+        return float(self._given["varCenter"])
+
+    @property
+    def center(self) -> Center:
+        """The value as x and y [um]."""
+        if self.value is None:
+            raise ParameterError("there is no centre")
+        return self.value.center_um
+
+    def checked(self, value: CenterFit | Sequence[float]) -> RingFit:
+        """Return a fit, also of x and y [um], about which the image can be averaged."""
+        fit = super().checked(
+            value if isinstance(value, CenterFit) else self._at(value)
+        )
+        self.averages(fit.center_um)
+        return fit
+
+    def _at(self, center: Sequence[float]) -> RingFit:
+        """Return a centre at x and y [um] as a fit."""
+        x, y = BeamParameters(center=list(center)).center
+        fit = CenterFit(
+            center_px=pixel_of(self.average.geometry, (x, y)),
+            covariance=np.full((2, 2), np.nan),
+            rings=(),
+            quality=math.nan,
+            how="chosen where rings are straight over phi",
+        )
+        return RingFit.of(
+            fit, _COMMAND, **self._options, **self._given, center=[float(x), float(y)]
+        )
+
+    def move(self, x: float, y: float) -> RingFit | None:
+        """Take another centre, and show the averages about it.
+
+        Parameters
+        ----------
+        x, y : where the beam meets the detector [um]
+
+        Raises
+        ------
+        ParameterError
+            if the image cannot be averaged about it
+        """
+        self.value = self._at((x, y))
+        return self.value
+
+    def averages(self, center: Center | None = None) -> dict[Step, AzimuthalAverage]:
+        """Return the averages about a centre and four around it, by step in x and y.
+
+        Parameters
+        ----------
+        center : x and y [um]; by default those of the value
+        """
+        x, y = self.center if center is None else center
+        return {
+            (down, right): self._average_at(x + down * self.step, y + right * self.step)
+            for down, right in STEPS
+        }
+
+    def _integrated(self, x: float, y: float) -> AzimuthalAverage:
+        func = azimuthalBinning(
+            center=[x, y],
+            qbin=self._given["qBin"],
+            phiBins=self._given["phiBins"],
+            polCorr=False,
+            **self._beam,
+        )
+        func.attach(self._det)
+        return azimuthal_average(func, self.average, self.good)
