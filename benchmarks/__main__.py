@@ -21,6 +21,7 @@ from benchmarks import (
     producer,
     report,
     roi,
+    scale,
     start_up,
     sums,
     writing,
@@ -45,6 +46,7 @@ TOPICS: dict[str, Callable[[], Topic]] = {
     "drawing": drawing.run,
     "writing": writing.run,
     "producer": producer.run,
+    "scale": scale.run,
 }
 
 

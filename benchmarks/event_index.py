@@ -38,9 +38,9 @@ def run() -> Topic:
     """Measure, in a temporary folder."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = _small_run(folder / "small")
-        many = _longer(small, folder / "many", MANY)
-        fewer = _longer(small, folder / "fewer", FEWER)
+        small = small_run(folder / "small")
+        many = longer(small, folder / "many", MANY)
+        fewer = longer(small, folder / "fewer", FEWER)
         times = in_turn(
             {
                 "many": partial(_index, small.spec, many, MANY),
@@ -86,7 +86,8 @@ def _build_table(spec: RunSpec, xtc_dir: Path, events: int) -> None:
 # -- long runs -------------------------------------------------------------------------
 
 
-def _small_run(folder: Path) -> SimulatedRun:
+def small_run(folder: Path) -> SimulatedRun:
+    """Write a run of two events and two streams, that `longer` makes long."""
     return make_run(
         folder,
         RunSpec(detectors=(DetectorSpec("opal"),), events=2, with_constants=False),
@@ -123,11 +124,17 @@ class _Parts:
         )
 
 
-def _longer(small: SimulatedRun, folder: Path, events: int) -> Path:
+def longer(small: SimulatedRun, folder: Path, events: int) -> Path:
     """Write a run with the first event of a small one so many times.
 
     Only the offset files have content; the data files are a hole of the right size
     behind their first datagrams.
+
+    Parameters
+    ----------
+    small : as `small_run` makes it
+    folder : to write it to
+    events : how many
 
     Returns
     -------

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -28,11 +30,14 @@ from benchmarks.producer_job import (
     RUN,
     Job,
 )
-from benchmarks.producer_ours import PRELOADED, Parts, run_ours
+from benchmarks.producer_ours import PRELOADED, Parts, Pool, run_ours, run_pools
 from benchmarks.producer_usual import run_usual
 from benchmarks.report import Row, Topic, at_least, at_most, in_turn, ratio
 
-ROUNDS, STARTS = 5, 3
+ROUNDS, STARTS = 5, 5
+
+EQUAL = 15
+"""Events of a batch where one worker and two are compared: two have equal shares."""
 
 Times = dict[str, list[float]]
 """Times per event by what they are of, one for each round [s]."""
@@ -40,30 +45,50 @@ Times = dict[str, list[float]]
 _SCRIPT = Path(__file__).parents[1] / "producers" / "smd_producer.py"
 _SINGLE = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 _OURS, _USUAL = "producer", "usual way"
+_POLL = 0.005
+"""Between two looks whether a file is there [s]."""
 
 _HOW = f"""\
-A simulated run of {EVENTS} events in the page cache, {ROUNDS} rounds in one process,
-one thread.  Of a {JUNGFRAU} (8 panels of 512 x 1024) the azimuthal average in
-{PHI_BINS} x {Q_BINS} bins, two regions and the sum; of an epix100 with {OCCUPANCY:g}
-photons in a pixel, droplets and their photons.  *Usual way*: psana's event loop,
-`det.raw.calib`, boolean masks and `numpy.bincount`, `scipy.ndimage` for number, sum and
-centre of the droplets (photons are counted, not placed), `ds.smalldata`.  *Producer*:
-the same from a parameter file; the datasets of both agree.  Times are of the event
-loop with reading and writing, without the first event.  *Read*: both detectors' raw
-frames into the same memory.  *Kernels*: each function by itself on {PRELOADED} events
-that are in memory.  *Memory*: highest resident memory of a process that does the job.
-*Start*: from the start of the process to its end, with the first event only."""
+A simulated run of {EVENTS} events in the page cache, {ROUNDS} rounds, each measurement
+in a process of its own, one thread.  Of a {JUNGFRAU} (8 panels of 512 x 1024) the
+azimuthal average in {PHI_BINS} x {Q_BINS} bins, two regions and the sum; of an epix100
+with {OCCUPANCY:g} photons in a pixel, droplets and their photons.  *Usual way*: psana's
+event loop, `det.raw.calib`, boolean masks and `numpy.bincount`, `scipy.ndimage` for
+number, sum and centre of the droplets (photons are counted, not placed),
+`ds.smalldata`.  *Producer*: the same from a parameter file, and what it stores of each
+event beside; the datasets of both agree.  Times are of the event loop, with reading the
+events and writing the parts of the file.  *Read*: both detectors' raw frames into the
+same memory.  *Kernels*: each function by itself on {PRELOADED} events that are in
+memory.  *Workers*: batches of {EQUAL} events, one worker and two in turn, after each
+has done a batch; *set-up* is the time until then; of
+{ROUNDS} loops the fastest count, as other work on the machine takes a core away.
+*Memory*: highest resident memory of a process that does the job, or of a worker of two.
+*Start*: of the command line, from the start of its process until the part with the
+first event is there, the fastest of {STARTS}, with bytecode and kernels cached."""
 
 
 def run() -> Topic:
     """Measure, in a temporary folder."""
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, _SINGLE):
-        job = Job(Path(folder))
+    with tempfile.TemporaryDirectory() as name, patch.dict(os.environ, _SINGLE):
+        job = Job(Path(name))
         job.make()
-        times = in_fresh_process(partial(_times, job))
-        check_same(*outputs(job))
-        rows = [*_loop_rows(times), *_memory(job), *_starts(job), *_sizes(job)]
-        return Topic("A job of the producer", _HOW, rows)
+        return measured(job)
+
+
+def measured(job: Job) -> Topic:
+    """Measure a job that has been made."""
+    ours, usual = outputs(job)
+    rounds = [_round(job) for _ in range(ROUNDS)]
+    pools = in_fresh_process(partial(run_pools, job, ours, EQUAL, ROUNDS))
+    check_same(ours, usual)
+    rows = [
+        *_loop_rows(rounds),
+        *_pool_rows(*pools),
+        *_memory(job),
+        *_starts(job),
+        *_sizes(job),
+    ]
+    return Topic("A job of the producer", _HOW, rows)
 
 
 def outputs(job: Job) -> tuple[Path, Path]:
@@ -74,31 +99,29 @@ def outputs(job: Job) -> tuple[Path, Path]:
 # -- the event loop --------------------------------------------------------------------
 
 
-def _times(job: Job) -> Times:
-    """Return the times per event of both ways, and of the producer's parts."""
+def _round(job: Job) -> dict[str, float]:
+    """Return times per event of both ways and of the producer's parts."""
     ours, usual = outputs(job)
-    loops = {
-        _OURS: partial(run_ours, job, ours),
-        _USUAL: partial(run_usual, job, usual),
-    }
-    times: Times = {name: [] for name in loops}
+    spent = in_fresh_process(partial(run_ours, job, ours))
+    seconds = in_fresh_process(partial(run_usual, job, usual))
+    times = {_OURS: spent.loop / EVENTS, _USUAL: seconds / (EVENTS - 1)}
+    return times | in_fresh_process(partial(_parts, job))
+
+
+def _parts(job: Job) -> dict[str, float]:
+    """Return the times per event of the producer's parts."""
     with closing(Parts(job)) as parts:
-        # What is compiled or cached at the first call is so before the first round.
+        # What is compiled or cached at the first call is so before.
         in_turn(parts.kernels, 1)
-        for _ in range(ROUNDS):
-            for name, loop in loops.items():
-                times[name].append(loop() / (EVENTS - 1))
-            _append(times, {"read": parts.read}, EVENTS)
-            _append(times, parts.kernels, PRELOADED)
-    return times
+        return _each({"read": parts.read}, EVENTS) | _each(parts.kernels, PRELOADED)
 
 
-def _append(times: Times, things: dict[str, Callable[[], object]], events: int) -> None:
-    for name, (seconds,) in in_turn(things, 1).items():
-        times.setdefault(name, []).append(seconds / events)
+def _each(things: Mapping[str, Callable[[], object]], events: int) -> dict[str, float]:
+    return {name: t / events for name, (t,) in in_turn(things, 1).items()}
 
 
-def _loop_rows(times: Times) -> list[Row]:
+def _loop_rows(rounds: Sequence[Mapping[str, float]]) -> list[Row]:
+    times: Times = {name: [each[name] for each in rounds] for name in rounds[0]}
     ours, usual = times[_OURS], times[_USUAL]
     parts = [taken for name, taken in times.items() if name not in {_OURS, _USUAL}]
     alone = [sum(taken) for taken in zip(*parts, strict=True)]
@@ -116,6 +139,20 @@ def _loop_rows(times: Times) -> list[Row]:
 
 def _per_event(what: str, times: Sequence[float]) -> Row:
     return Row(what, f"{1e3 * statistics.median(times):.2f} ms per event")
+
+
+def _pool_rows(one: Pool, two: Pool) -> list[Row]:
+    """Compare the fastest loops: other work on the machine takes the second core."""
+    fastest = [min(spent.loop for spent in pool.jobs) for pool in (one, two)]
+    merge = statistics.median(spent.merge for spent in one.jobs)
+    return [
+        _per_event("1 worker, fastest", [fastest[0] / EVENTS]),
+        _per_event("2 workers, fastest", [fastest[1] / EVENTS]),
+        at_least("2 workers / 1 worker, rates", fastest[0] / fastest[1], 1.5),
+        Row("set-up of 2 workers and their first batches", f"{two.setup:.2f} s"),
+        Row("merge and configuration", f"{merge:.2f} s"),
+        at_most("memory, one of 2 workers", two.memory / 2**20, 1500, " MiB"),
+    ]
 
 
 def check_same(ours: Path, usual: Path) -> None:
@@ -149,9 +186,10 @@ def check_same(ours: Path, usual: Path) -> None:
 
 
 def _memory(job: Job) -> list[Row]:
+    ways: tuple[Callable[[Job, Path], object], ...] = run_ours, run_usual
     ours, usual = (
         in_fresh_process(partial(_peak, way, job, path)) / 2**20
-        for way, path in zip((run_ours, run_usual), outputs(job), strict=True)
+        for way, path in zip(ways, outputs(job), strict=True)
     )
     return [
         at_most(f"memory, {_OURS}", ours, 1500, " MiB"),
@@ -159,35 +197,58 @@ def _memory(job: Job) -> list[Row]:
     ]
 
 
-def _peak(way: Callable[[Job, Path], float], job: Job, output: Path) -> int:
+def _peak(way: Callable[[Job, Path], object], job: Job, output: Path) -> int:
     """Return the highest memory of this process after a job [bytes]."""
     way(job, output)
     return status("VmHWM")
 
 
 def _starts(job: Job) -> list[Row]:
+    """Return the times until the first event is done."""
+    ways = {f"start, {n} process{'es' * (n > 1)}": n for n in (1, 2)}
+    starts = {name: partial(first_event, job, n) for name, n in ways.items()}
+    times: Times = {name: [] for name in starts}
+    for _ in range(STARTS):
+        for name, start in starts.items():
+            times[name].append(start())
+    return [at_most(name, min(taken), 6, " s") for name, taken in times.items()]
+
+
+def first_event(job: Job, processes: int) -> float:
+    """Return how long the command line takes from its start to the first event [s].
+
+    Parameters
+    ----------
+    job : the job, of which one event is done
+    processes : that work on events
+    """
     folder = job.folder / "start"
-    named = ["-e", EXPERIMENT, "-r", str(RUN), "-n", "1"]
+    shutil.rmtree(folder, ignore_errors=True)
     where = {
         "-d": folder,
         "--params": job.parameters,
         "--xtc-dir": job.xtc_dir,
         "--calib-dir": job.calib_dir,
+        "--nproc": processes,
     }
-    ours = [str(_SCRIPT), *named, *(str(x) for pair in where.items() for x in pair)]
-    usual = ["-m", "benchmarks.producer_usual", str(job.folder)]
-    usual += [str(folder / "usual.h5"), "1"]
-    folder.mkdir()
-    commands = {_OURS: partial(_call, ours), _USUAL: partial(_call, usual)}
-    times = in_turn(commands, STARTS)
-    return [
-        at_most(f"start, {_OURS}", statistics.median(times[_OURS]), 6, " s"),
-        Row(f"start, {_USUAL}", f"{statistics.median(times[_USUAL]):.2f} s"),
-    ]
+    command = [sys.executable, str(_SCRIPT), "-e", EXPERIMENT, "-r", str(RUN), "-n1"]
+    command += [str(x) for pair in where.items() for x in pair]
+    begin = time.perf_counter()
+    with subprocess.Popen(
+        command, env=_cached_bytecode(job), stdout=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None and not any(folder.rglob("part_*.h5")):
+            time.sleep(_POLL)
+        seconds = time.perf_counter() - begin
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return seconds
 
 
-def _call(arguments: Sequence[str]) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+def _cached_bytecode(job: Job) -> dict[str, str]:
+    """Return an environment in which modules are compiled once, as usually."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPYCACHEPREFIX": str(job.folder / "bytecode")}
 
 
 def _sizes(job: Job) -> list[Row]:

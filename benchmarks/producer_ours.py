@@ -3,47 +3,120 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 
+from benchmarks.fresh_process import status
 from benchmarks.producer_job import EPIX, EVENTS, JUNGFRAU, Job
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array
 from smalldata_ana.detector.shots import Shot
-from smalldata_ana.pipeline import build_detectors, process_events
-from smalldata_ana.smalldata.layout import layout_of
-from smalldata_ana.smalldata.writer import SmallDataWriter
+from smalldata_ana.pipeline import build_detectors
+from smalldata_ana.producing.executors import Workers
+from smalldata_ana.producing.planning import Plan, plan
+from smalldata_ana.producing.production import Production
 from smalldata_ana.sources.base import Run
 
 PRELOADED = 8
 """Events whose images are in memory, to time the functions on."""
 
 
-def run_ours(job: Job, output: Path, events: int = EVENTS, workers: int = 1) -> float:
-    """Do the job; return the time from the end of the first event to the last [s]."""
-    if workers != 1:
-        raise NotImplementedError("the events are processed in one process")
-    resolved = job.resolved()
-    ends = []
+@dataclass(frozen=True)
+class Spent:
+    """What a job took.
+
+    Attributes
+    ----------
+    loop : from the begin of the first event to the end of the last [s]
+    merge : to make one file of the parts [s]
+    """
+
+    loop: float
+    merge: float
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What some workers took.
+
+    Attributes
+    ----------
+    number : of workers
+    setup : until each has done its first batch [s]
+    jobs : one after the other
+    memory : the highest of a worker [bytes]
+    """
+
+    number: int
+    setup: float
+    jobs: Sequence[Spent]
+    memory: int
+
+
+def run_ours(job: Job, output: Path, events: int = EVENTS) -> Spent:
+    """Do the job in this process.
+
+    Parameters
+    ----------
+    job : the job
+    output : the file to make
+    events : how many
+    """
+    with _planned(job, output) as made, closing(Workers(1)) as workers:
+        return _done(made, output, workers, events)
+
+
+def run_pools(job: Job, output: Path, size: int, rounds: int) -> list[Pool]:
+    """Do the job in turn with one worker, which is this process, and with two.
+
+    Parameters
+    ----------
+    job : the job
+    output : the file to make
+    size : of a batch
+    rounds : how often
+    """
+    pools = Workers(1), Workers(2)
+    with _planned(job, output, size) as made, closing(pools[0]), closing(pools[1]):
+        setup = [_set_up(made, output, pool) for pool in pools]
+        jobs = [[_done(made, output, pool) for pool in pools] for _ in range(rounds)]
+        return [
+            Pool(pool.number, seconds, own_jobs, _memory(pool))
+            for pool, seconds, own_jobs in zip(
+                pools, setup, zip(*jobs, strict=True), strict=True
+            )
+        ]
+
+
+@contextmanager
+def _planned(job: Job, output: Path, size: int | None = None) -> Iterator[Plan]:
+    parts = output.with_suffix(".parts")
     with closing(job.opened()) as run:
-        detectors = build_detectors(run, resolved)
-        with SmallDataWriter(output, layout_of(detectors)) as writer:
-            for row in process_events(run, detectors, range(events)):
-                for detector in detectors:
-                    detector.processSums()
-                writer.write(row)
-                ends.append(time.perf_counter())
-            writer.write_configuration(resolved, detectors)
-    with h5py.File(output, "a") as file:
-        for detector in detectors:
-            for key, total in detector.sums.items():
-                file[f"Sums/{detector.name}_{key}"] = total
-    return ends[-1] - ends[0]
+        yield plan(run, job.resolved(), parts, size=size)
+
+
+def _set_up(made: Plan, output: Path, workers: Workers) -> float:
+    """Have each worker do a batch; return how long that takes [s]."""
+    spent = _done(made, output, workers, workers.number * made.size)
+    return spent.loop
+
+
+def _done(made: Plan, output: Path, workers: Workers, events: int = EVENTS) -> Spent:
+    begin = time.perf_counter()
+    production = Production(made, output, limit=events, resume=False)
+    loop = production.run(workers).seconds
+    return Spent(loop, time.perf_counter() - begin - loop)
+
+
+def _memory(pool: Workers) -> int:
+    """Return the highest memory of a worker [bytes]."""
+    asked = [pool.executor.submit(status, "VmHWM") for _ in range(pool.number)]
+    return max(answer.result() for answer in asked)
 
 
 class Parts:

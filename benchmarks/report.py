@@ -92,7 +92,7 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def section(name: str, topic: Topic) -> str:
-    """Return the text of a topic, with the date and the machine."""
+    """Return the text of a topic, with the date, the machine and its load."""
     lines = [
         f"| {row.what} | {row.value} | {row.target} | {_answer(row.reached)} |"
         for row in topic.rows
@@ -102,7 +102,8 @@ def section(name: str, topic: Topic) -> str:
             _BEGIN.format(name),
             f"## {topic.title}",
             "",
-            f"{datetime.now(UTC):%Y-%m-%d}; {machine()}; {versions(PACKAGES)}.",
+            f"{datetime.now(UTC):%Y-%m-%d}; {machine()}; {versions(PACKAGES)}; "
+            f"load at the end {os.getloadavg()[0]:.1f}.",
             "",
             topic.how,
             "",
