@@ -105,7 +105,8 @@ def test_average_in_sectors_is_that_of_pyfai(
         algorithm=algorithm,
     )
     found = attached(func, source).process(counts)["azav"]
-    filled = expected.count > 1e-2
+    # The corners are float32: of bins with a tenth of a pixel that is seen.
+    filled = expected.count > 0.1
     np.testing.assert_allclose(found[filled], expected.intensity[filled], rtol=2e-3)
     assert np.isnan(found[expected.count == 0]).all()
     parameters = func.params_as_dict()

@@ -181,7 +181,7 @@ class TestEpics:
     def test_text_is_not_stored_for_each_event_but_once(
         self, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO)
+        caplog.set_level(logging.INFO, logger="smalldata_ana")
         names = ["shutter", "sam_x"]
         data = EventData.of(run, EventParameters(epics=names, epics_once=names))
         assert "epics/shutter" not in data.fields

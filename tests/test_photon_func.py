@@ -146,7 +146,7 @@ def test_it_passes_on_photons():
         ({}, "ADU_per_photon = None of 'photon': it is needed"),
         ({"ADU_per_photon": -1.0}, "above 0"),
         ({"ADU_per_photon": 1.0, "thr_fraction": 0.4}, "from 0.5 to below 2"),
-        ({"ADU_per_photon": 1.0, "thresADU": float("nan")}, "not a number"),
+        ({"ADU_per_photon": 1.0, "thresADU": float("nan")}, "nan is no number"),
         ({"ADU_per_photon": 1.0, "thr_fracion": 0.9}, "Did you mean 'thr_fraction'"),
     ],
 )

@@ -232,7 +232,7 @@ def test_functions(produce, tmp_path, capsys):
     path = tmp_path / "functions.py"
     path.write_text(FUNCTIONS.format(failing=-1))
     assert produce(functions=path) == 0
-    assert np.isfinite(produce.value(f"{DETECTOR}/brightest_0_value")).all()
+    assert np.isfinite(produce.value(f"{DETECTOR}/brightest_value")).all()
 
 
 def test_strict(produce, tmp_path, capsys):
@@ -240,7 +240,7 @@ def test_strict(produce, tmp_path, capsys):
     path = tmp_path / "functions.py"
     path.write_text(FUNCTIONS.format(failing=3))
     assert produce(functions=path) == 0
-    missing = np.isnan(produce.value(f"{DETECTOR}/brightest_0_value"))
+    missing = np.isnan(produce.value(f"{DETECTOR}/brightest_value"))
     assert missing.nonzero()[0].tolist() == [3]
     assert "ArithmeticError on 1 events" in capsys.readouterr().out
     assert produce("--strict", "--no-resume", functions=path) == 1

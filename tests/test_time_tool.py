@@ -126,7 +126,7 @@ def test_no_time_tool(tmp_path: Path) -> None:
 
 
 def test_configuration(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="smalldata_ana")
     run = run_with(tmp_path, EPICS)
     told = EventData.of(run, EventParameters(ttCalib=[0, 0.003])).configuration()["tt"]
     assert told["ttCalib"] == [0.0, 0.003]

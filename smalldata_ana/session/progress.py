@@ -45,14 +45,13 @@ class Progress:
     def _new(self, total: int) -> Any:
         from tqdm.auto import tqdm
 
-        in_notebook = "ipykernel" in sys.modules
         return tqdm(
             desc=self._what,
             total=total,
             unit=f" {self._unit}",
             delay=DELAY,
             leave=False,
-            disable=not (sys.stderr.isatty() or in_notebook),
+            disable=not (sys.stderr.isatty() or _in_notebook()),
             file=sys.stderr,
         )
 
@@ -67,3 +66,9 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _in_notebook() -> bool:
+    """Tell whether this is the process of a notebook, not one that only knows them."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
