@@ -13,6 +13,7 @@ import simulated  # noqa: F401  (skips where psana is not there)
 
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+CellExecutionError = nbclient.exceptions.CellExecutionError
 pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 
 CHECKOUT = Path(__file__).parents[1]
@@ -63,7 +64,11 @@ def executed(place: Path, source: Path) -> Any:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
-    return client.execute(env=environment)
+    try:
+        return client.execute(env=environment)
+    except CellExecutionError as error:
+        printed = "".join(output.text for output in outputs(client.nb, "stream"))
+        pytest.fail(f"{error}\nprinted before:\n{printed}")
 
 
 def outputs(notebook: Any, kind: str) -> list[Any]:
