@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smalldata_ana.commands import add_log_level, run_command, set_log_level
 from smalldata_ana.commands.producer_reports import progress_of
-from smalldata_ana.commands.runs import experiment_of, opened, workers_of
-from smalldata_ana.errors import ParameterError, UsageError
-from smalldata_ana.parameters.run_range import run_list
+from smalldata_ana.commands.runs import (
+    EXIT_INCOMPLETE,
+    FILE,
+    FLAG,
+    FOLDER,
+    add_resume,
+    add_run,
+    check_above_0,
+    numbers_of,
+    opened,
+    workers_of,
+)
+from smalldata_ana.errors import ParameterError
 
 if TYPE_CHECKING:
     from smalldata_ana.cubes.making import CubeResult
@@ -24,12 +33,6 @@ if TYPE_CHECKING:
     from smalldata_ana.places import Places
     from smalldata_ana.producing.executors import Workers
     from smalldata_ana.sources.base import Run
-
-EXIT_INCOMPLETE = 3
-
-_FOLDER: dict[str, Any] = {"type": Path, "metavar": "DIR"}
-_FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
-_FLAG: dict[str, Any] = {"action": "store_true"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,18 +53,14 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_run(options: argparse.ArgumentParser) -> None:
     add = options.add_argument_group("which run").add_argument
-    add("-r", "--run", metavar="RUNS", help="12, 10-14 or 3,7-9 [$RUN_NUM]")
-    add("-e", "--experiment", metavar="EXP", help="experiment [$EXPERIMENT]")
-    add("--xtc-dir", **_FOLDER, help="xtc2 files [<experiment>/xtc]")
-    add("--files", nargs="+", **_FILE, help="the xtc2 files of one run, one by one")
-    add("--calib-dir", **_FOLDER, help="constants [$SMALLDATA_ANA_CALIB]")
+    add_run(add)
     options.set_defaults(wait=0)
 
 
 def _add_cube(options: argparse.ArgumentParser) -> None:
     add = options.add_argument_group("what to compute").add_argument
     add("--cube", metavar="NAME", help="only this cube [all of the parameter file]")
-    add("--params", **_FILE, help="parameters [<results>/params/<EXP>.toml]")
+    add("--params", **FILE, help="parameters [<results>/params/<EXP>.toml]")
     add(
         "--config",
         metavar="CONFIG",
@@ -69,11 +68,11 @@ def _add_cube(options: argparse.ArgumentParser) -> None:
         "parameter file: its path, or the hutch; masks and geometry are still those "
         "of the parameter file, if there is one",
     )
-    add("--functions", **_FILE, help="a Python file with functions of one's own")
+    add("--functions", **FILE, help="a Python file with functions of one's own")
     add("-n", "--nevents", type=int, metavar="N", help="events of a bin at most [all]")
     add(
         "--indirectory",
-        **_FOLDER,
+        **FOLDER,
         help="small data, for variables that are results of functions "
         "[<experiment>/hdf5/smalldata]",
     )
@@ -85,19 +84,13 @@ def _add_work(options: argparse.ArgumentParser) -> None:
         "-d",
         "--directory",
         "--outdirectory",
-        **_FOLDER,
+        **FOLDER,
         help="output [<experiment>/hdf5/smalldata/cube]",
     )
-    add("--nproc", type=int, metavar="N", help="worker processes [all cores]")
-    add(
-        "--resume",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="go on with what a job that was ended has left [yes]",
-    )
-    add("--strict", **_FLAG, help="stop when an image cannot be read")
+    add_resume(add)
+    add("--strict", **FLAG, help="stop when an image cannot be read")
     add("--compression", choices=["bitshuffle-lz4"], help="compress the images [none]")
-    add("--dry-run", **_FLAG, help="check everything, and say what would be done")
+    add("--dry-run", **FLAG, help="check everything, and say what would be done")
 
 
 @run_command
@@ -110,24 +103,10 @@ def main(argv: list[str]) -> int:
     """
     options = parser().parse_args(argv)
     set_log_level(options.log_level)
-    for name in ("nevents", "nproc"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} {value} is not a number above 0")
+    check_above_0(options, "nevents", "nproc")
     with workers_of(options.nproc) as workers:
-        codes = [_make(options, number, workers) for number in _numbers(options)]
+        codes = [_make(options, number, workers) for number in numbers_of(options)]
     return max(codes)
-
-
-def _numbers(options: argparse.Namespace) -> list[int | None]:
-    """Return the runs to work on; None for that of the files."""
-    text = options.run or os.environ.get("RUN_NUM")
-    if options.files is not None:
-        return [None if options.run is None else int(options.run)]
-    experiment_of(options)
-    if text is None:
-        raise UsageError("which run? Give -r RUN, or set RUN_NUM")
-    return list(run_list(text))
 
 
 def _make(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -15,9 +14,15 @@ from typing import TYPE_CHECKING
 from smalldata_ana.commands import run_command, set_log_level
 from smalldata_ana.commands.producer_options import parser
 from smalldata_ana.commands.producer_reports import progress_of, summary, tell_run_table
-from smalldata_ana.commands.runs import experiment_of, opened, workers_of
-from smalldata_ana.errors import ParameterError, UsageError
-from smalldata_ana.parameters.run_range import run_list
+from smalldata_ana.commands.runs import (
+    EXIT_INCOMPLETE,
+    check_above_0,
+    experiment_of,
+    numbers_of,
+    opened,
+    workers_of,
+)
+from smalldata_ana.errors import UsageError
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.resolved import Resolved
@@ -26,8 +31,6 @@ if TYPE_CHECKING:
     from smalldata_ana.producing.executors import Workers
     from smalldata_ana.producing.planning import Plan
     from smalldata_ana.sources.base import Run
-
-EXIT_INCOMPLETE = 3
 
 
 @run_command
@@ -42,44 +45,17 @@ def main(argv: list[str]) -> int:
     set_log_level(options.log_level)
     _check(options)
     codes = []
+    made = _made(options) if options.stale and not options.files else None
     with workers_of(options.nproc) as workers:
-        for number in _numbers(options):
+        for number in numbers_of(options, made):
             codes.append(_produce(options, number, workers))
     return max(codes, default=0)
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name in ("nevents", "nproc", "gather_interval"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} {value} is not a number above 0")
+    check_above_0(options, "nevents", "nproc", "gather_interval")
     if options.params and options.config:
         raise UsageError("--params and --config cannot both be given")
-
-
-def _numbers(options: argparse.Namespace) -> list[int | None]:
-    """Return the runs to work on; None for that of the files."""
-    text = options.run or os.environ.get("RUN_NUM")
-    if options.files is not None:
-        numbers = _run_list("--run", options.run) if options.run else (None,)
-        if len(numbers) > 1:
-            raise UsageError(f"--run {options.run}: files are those of one run")
-        return list(numbers)
-    experiment_of(options)
-    made = _made(options) if options.stale else None
-    if text is None and made is None:
-        raise UsageError("which run? Give -r RUN, or set RUN_NUM")
-    if text is None:
-        return list(made or ())
-    wanted = _run_list("--run" if options.run else "RUN_NUM", text)
-    return [n for n in wanted if made is None or n in made]
-
-
-def _run_list(source: str, text: str) -> tuple[int, ...]:
-    try:
-        return run_list(text)
-    except ParameterError as error:
-        raise UsageError(f"{source} = {text!r}: {error}") from error
 
 
 def _made(options: argparse.Namespace) -> list[int]:

@@ -1,22 +1,113 @@
-"""What the command lines that work on whole runs share: which run, and processes."""
+"""What the command lines that work on whole runs share: which runs, and processes."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from smalldata_ana.errors import RunNotFound, UsageError
+from smalldata_ana.errors import ParameterError, RunNotFound, UsageError
+from smalldata_ana.parameters.run_range import run_list
 
 if TYPE_CHECKING:
     from smalldata_ana.producing.executors import Workers
     from smalldata_ana.sources.base import Run
 
+EXIT_INCOMPLETE = 3
+"""Written, but the data of the run are incomplete."""
+
+FOLDER: dict[str, Any] = {"type": Path, "metavar": "DIR"}
+FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
+FLAG: dict[str, Any] = {"action": "store_true"}
+"""Kinds of options."""
+
 _POLL = 1.0
 """Between two looks for the files of a run [s]."""
+
+
+def add_run(add: Callable[..., Any]) -> None:
+    """Add the options that say which run; `numbers_of` and `opened` obey them.
+
+    Parameters
+    ----------
+    add : the method ``add_argument`` of a parser or a group
+    """
+    add(
+        "-r",
+        "--run",
+        metavar="RUNS",
+        help="a run, a range or a list: 12, 10-14, 3,7-9; one file each [$RUN_NUM]",
+    )
+    add("-e", "--experiment", metavar="EXP", help="experiment [$EXPERIMENT]")
+    add("--xtc-dir", **FOLDER, help="xtc2 files [<experiment>/xtc]")
+    add("--files", nargs="+", **FILE, help="the xtc2 files of one run, one by one")
+    add("--calib-dir", **FOLDER, help="constants [$SMALLDATA_ANA_CALIB]")
+
+
+def add_resume(add: Callable[..., Any]) -> None:
+    """Add the options ``--nproc`` and ``--resume``; as `add_run`."""
+    add("--nproc", type=int, metavar="N", help="worker processes [all cores]")
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on with what a job that was ended has left [yes]",
+    )
+
+
+def check_above_0(options: argparse.Namespace, *names: str) -> None:
+    """Check options that are numbers, as far as they are given.
+
+    Raises
+    ------
+    UsageError
+        if one is below 1
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} {value} is not a number above 0")
+
+
+def numbers_of(
+    options: argparse.Namespace, among: Sequence[int] | None = None
+) -> list[int | None]:
+    """Return the runs to work on; None for that of the files.
+
+    Parameters
+    ----------
+    options : ``run``, ``files`` and ``experiment``
+    among : only these, which are all that are meant if no run is given
+
+    Raises
+    ------
+    UsageError
+        if it is not said which, or not so that it can be read
+    """
+    if options.files is not None:
+        numbers = _run_list("--run", options.run) if options.run else (None,)
+        if len(numbers) > 1:
+            raise UsageError(f"--run {options.run}: files are those of one run")
+        return list(numbers)
+    experiment_of(options)
+    text = options.run or os.environ.get("RUN_NUM")
+    if text is None and among is None:
+        raise UsageError("which run? Give -r RUN, or set RUN_NUM")
+    if text is None:
+        return list(among or ())
+    wanted = _run_list("--run" if options.run else "RUN_NUM", text)
+    return [n for n in wanted if among is None or n in among]
+
+
+def _run_list(source: str, text: str) -> tuple[int, ...]:
+    try:
+        return run_list(text)
+    except ParameterError as error:
+        raise UsageError(f"{source} = {text!r}: {error}") from error
 
 
 @contextmanager

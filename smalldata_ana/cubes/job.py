@@ -6,30 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.job import Parts
-from smalldata_ana.sources.base import Indices, RunHead, RunPart
+from smalldata_ana.sources.base import Indices, RunPart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CubeJob(Parts):
     """The detectors whose images are summed, and how.
 
     Attributes
     ----------
-    head : opens the run in another process
-    resolved : the entries of these detectors, without functions
     detectors : the parameters of each, as `CubeDetector` takes them
-    origins : where the constants of each detector are
-    strict : True if an image that cannot be read ends the job
     """
 
-    head: RunHead
-    resolved: Resolved
     detectors: Mapping[str, Mapping[str, Any]]
-    origins: Mapping[str, Mapping[str, str]]
-    strict: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,13 @@ from smalldata_ana.cubes.worker import CubeWorker
 from smalldata_ana.parameters.toml_text import plain
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
-from smalldata_ana.producing.dispatch import Dispatcher
-from smalldata_ana.producing.employment import employ, work
 from smalldata_ana.producing.executors import Workers
 from smalldata_ana.producing.finished import Finished
-from smalldata_ana.producing.interruption import interruptible
+from smalldata_ana.producing.handing_out import hand_out
 from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.reports import Done, Report
 from smalldata_ana.producing.space import check_room
+from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Whole
 
 Progress = Callable[[int, int | None], None]
@@ -107,18 +104,18 @@ class Making:
             batches = plan.batches
             self._finished.take_over(batches if self.resume else (), plan.times_of)
             result = CubeResult(self.targets, reused=self._finished.events)
-            begin = time.monotonic()
-            with interruptible() as asked:
-                dispatcher = Dispatcher(workers, self._call_of, self._take, asked.check)
-                if workers.here:
-                    # What the plan has set up need not be set up once more.
-                    run, detectors = plan.run, plan.detectors
-                    worker = CubeWorker(plan.job, run, detectors, parts=False)
-                    employ(plan.job, worker)
-                dispatcher.run(Whole(b for b in batches if b not in self._finished))
-            result.seconds = time.monotonic() - begin
+            handed = hand_out(
+                plan.job,
+                Whole(b for b in batches if b not in self._finished),
+                workers,
+                hire=CubeWorker.of,
+                here=lambda: CubeWorker(plan.job, Station(plan.run, plan.detectors)),
+                task_of=plan.task_of,
+                done=self._take,
+            )
+            result.seconds = handed.seconds
             result.report = self._finished.report()
-            result.given_up = dispatcher.given_up
+            result.given_up = handed.given_up
             result.problems = self._problems(result)
             merge(
                 plan,
@@ -136,9 +133,6 @@ class Making:
         pieces = sum(len(self.plan.binning.slots(b)) for b in self.plan.batches)
         each = sum(piece_bytes(detector.shape) for detector in self.plan.detectors)
         return 2 * pieces * each
-
-    def _call_of(self, batch: Batch) -> Callable[[], Done]:
-        return partial(work, CubeWorker.of, self.plan.job, self.plan.task_of(batch))
 
     def _take(self, done: Done) -> None:
         self._finished.take(done)

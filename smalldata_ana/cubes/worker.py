@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Self
 
 import h5py
@@ -13,12 +12,11 @@ from smalldata_ana.cubes.bin_sums import Summing
 from smalldata_ana.cubes.job import CubeJob, CubeTask
 from smalldata_ana.cubes.pieces import Piece, write_piece
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.errors import ConstantsError, SmallDataError
-from smalldata_ana.pipeline import build_detectors
-from smalldata_ana.producing import part_file, provenance
+from smalldata_ana.errors import SmallDataError
+from smalldata_ana.producing import part_file
 from smalldata_ana.producing.failures import FunctionError
 from smalldata_ana.producing.reports import Done, Report
-from smalldata_ana.sources.base import Run
+from smalldata_ana.producing.station import Station
 from smalldata_ana.sources.events import Event
 
 
@@ -28,38 +26,21 @@ class CubeWorker:
     Parameters
     ----------
     job : the job
-    run : the run, or one that turns to the part of it that a task brings
-    detectors : those of the job
-    parts : True if the run turns to parts
+    station : the run and the detectors
     """
 
-    def __init__(
-        self, job: CubeJob, run: Run, detectors: Sequence[DetObject], *, parts: bool
-    ) -> None:
+    def __init__(self, job: CubeJob, station: Station) -> None:
         self.job = job
-        self.run = run
-        self._parts = parts
+        self.run = station.run
+        self._station = station
         self._summing = [
-            Summing(d, CubeDetector(**job.detectors[d.name])) for d in detectors
+            Summing(d, CubeDetector(**job.detectors[d.name])) for d in station.detectors
         ]
 
     @classmethod
     def of(cls, job: CubeJob) -> Self:
-        """Set up everything in a process that knows nothing but the job.
-
-        Raises
-        ------
-        ConstantsError
-            if the constants are not any more those that the job was made with
-        """
-        run = job.head.open()
-        detectors = build_detectors(run, job.resolved) if job.detectors else []
-        if provenance.origins(detectors) != job.origins:
-            raise ConstantsError(
-                f"the constants of {run.experiment} run {run.number} have changed "
-                "since the job began; begin it again"
-            )
-        return cls(job, run, detectors, parts=True)
+        """Set up everything in a process that knows nothing but the job; `Station`."""
+        return cls(job, Station.of(job))
 
     def close(self) -> None:
         """Release the files of the run."""
@@ -68,8 +49,8 @@ class CubeWorker:
     def process(self, task: CubeTask) -> Done:
         """Sum the images of a batch, and write its part."""
         local = task.numbers
-        if self._parts:
-            self.run.turn_to(task.events)
+        if self._station.turns:
+            self._station.turn_to(task.events)
             local = np.searchsorted(task.read, task.numbers)
         report = Report(events=len(task.numbers))
         with part_file.writing_part(self.job, task.batch, report) as file:

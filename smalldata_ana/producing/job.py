@@ -13,7 +13,7 @@ from smalldata_ana.producing.batches import Batch
 from smalldata_ana.sources.base import RunHead, RunPart, ScalarInfo
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parts:
     """Work whose batches become part files; equal digests mean equal parts.
 
@@ -21,40 +21,40 @@ class Parts:
     ----------
     digest : of all that the content of a part depends on
     parts : the folder of the parts
+    head : opens the run in another process
+    resolved : the parameters, in numbers
+    origins : where the constants are, of each detector that takes part
+    strict : True if a function that fails on an event ends the job
     """
 
     digest: str
     parts: Path
+    head: RunHead
+    resolved: Resolved
+    origins: Mapping[str, Mapping[str, str]]
+    strict: bool = False
 
     def part_path(self, batch: Batch) -> Path:
         """Return the file of a batch."""
         return self.parts / f"part_{batch.number:06d}.h5"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job(Parts):
     """One run with its parameters.
 
     Attributes
     ----------
-    head : opens the run in another process
-    resolved : the parameters, in numbers
     event_data : what is stored of each event beside the detectors
     fields : the results of each detector's functions
     environment : scalars of the run that are stored with a detector, by path
     slow : detectors that have data in few events, which get rows of their own
-    origins : where the constants of each detector are
-    strict : True if a function that fails on an event ends the job
     """
 
-    head: RunHead
-    resolved: Resolved
     event_data: EventData
     fields: Mapping[str, Fields]
     environment: Mapping[str, ScalarInfo]
     slow: tuple[str, ...]
-    origins: Mapping[str, Mapping[str, str]]
-    strict: bool = False
 
 
 @dataclass(frozen=True)

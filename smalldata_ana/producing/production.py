@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
-from smalldata_ana.producing.dispatch import Dispatcher
-from smalldata_ana.producing.employment import employ, work
 from smalldata_ana.producing.executors import Workers
 from smalldata_ana.producing.finished import Finished
-from smalldata_ana.producing.interruption import interruptible
+from smalldata_ana.producing.handing_out import hand_out
 from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.merging import merge
 from smalldata_ana.producing.planning import Plan
 from smalldata_ana.producing.record import Record
 from smalldata_ana.producing.reports import Done, Report
 from smalldata_ana.producing.space import check_space, check_space_to_merge
+from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Live, Supply, Whole
 from smalldata_ana.producing.view import View
 from smalldata_ana.producing.worker import Worker
@@ -120,20 +117,19 @@ class Production:
         with locked(self.job.parts):
             self._take_over()
             result = Result(self.target, reused=self._finished.events)
-            begin = time.monotonic()
-            with interruptible() as asked:
-                dispatcher = Dispatcher(workers, self._call_of, self._take, asked.check)
-                supply = self._supply()
-                self._tell()
-                if workers.here:
-                    # What the plan has set up need not be set up once more.
-                    plan = self.plan
-                    worker = Worker(plan.job, plan.run, plan.detectors, parts=False)
-                    employ(plan.job, worker)
-                dispatcher.run(supply)
-            result.seconds = time.monotonic() - begin
+            self._tell()
+            handed = hand_out(
+                self.job,
+                self._supply(),
+                workers,
+                hire=Worker.of,
+                here=self._worker,
+                task_of=self.plan.task_of,
+                done=self._take,
+            )
+            result.seconds = handed.seconds
             result.report = self._finished.report()
-            result.given_up = dispatcher.given_up
+            result.given_up = handed.given_up
             result.events = len(range(len(self.plan.run))[: self.limit])
             result.problems = self._problems(result)
             check_space_to_merge(self.plan, self._finished.batches, self.target)
@@ -163,8 +159,9 @@ class Production:
             lambda batch: times[batch.begin : batch.end],
         )
 
-    def _call_of(self, batch: Batch) -> Callable[[], Done]:
-        return partial(work, Worker.of, self.job, self.plan.task_of(batch))
+    def _worker(self) -> Worker:
+        """Return a worker with what the plan has set up already."""
+        return Worker(self.job, Station(self.plan.run, self.plan.detectors))
 
     def _take(self, done: Done) -> None:
         self._finished.take(done)

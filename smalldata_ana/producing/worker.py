@@ -8,17 +8,14 @@ from typing import Self
 import h5py
 import numpy as np
 
-from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array
-from smalldata_ana.errors import ConstantsError
-from smalldata_ana.pipeline import build_detectors
-from smalldata_ana.producing import part_file, provenance, windows
+from smalldata_ana.producing import part_file, windows
 from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.producing.reports import Done
 from smalldata_ana.producing.rows import Found, Rows, of_all_events
+from smalldata_ana.producing.station import Station
 from smalldata_ana.smalldata.batch import stacked
 from smalldata_ana.smalldata.layout import TIMESTAMP
-from smalldata_ana.sources.base import Run
 
 
 class Worker:
@@ -27,41 +24,24 @@ class Worker:
     Parameters
     ----------
     job : the job
-    run : the run, or one that turns to the part of it that a task brings
-    detectors : those of the job
-    parts : True if the run turns to parts
+    station : the run and the detectors
     """
 
-    def __init__(
-        self, job: Job, run: Run, detectors: Sequence[DetObject], *, parts: bool
-    ) -> None:
+    def __init__(self, job: Job, station: Station) -> None:
         self.job = job
-        self.run = run
-        self._parts = parts
+        self.run = station.run
+        self._station = station
         self._tables = part_file.tables_of(job)
         self._summed = windows.summed(self._tables[""])
-        self._rows = Rows(run, job, detectors)
+        self._rows = Rows(station.run, job, station.detectors)
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Set up everything in a process that knows nothing but the job.
-
-        Raises
-        ------
-        ConstantsError
-            if the constants are not any more those that the job was made with
-        """
-        run = job.head.open()
-        detectors = build_detectors(run, job.resolved) if job.fields else []
-        now = provenance.origins(detectors)
-        if now != job.origins:
-            raise ConstantsError(
-                f"the constants of {run.experiment} run {run.number} have changed "
-                "since the job began; begin it again"
-            )
-        for detector in detectors:
+        """Set up everything in a process that knows nothing but the job; `Station`."""
+        station = Station.of(job)
+        for detector in station.detectors:
             detector.freeze(job.fields[detector.name])
-        return cls(job, run, detectors, parts=True)
+        return cls(job, station)
 
     def close(self) -> None:
         """Release the files of the run."""
@@ -69,8 +49,7 @@ class Worker:
 
     def process(self, task: Task) -> Done:
         """Turn a batch into its part."""
-        if self._parts:
-            self.run.turn_to(task.events)
+        self._station.turn_to(task.events)
         first = task.batch.begin - self.run.begin
         self._rows.forget()
         self._rows.replay(range(first - task.replayed, first))
