@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array, Field, Length, stored_names
 from smalldata_ana.errors import NoDataError
 from smalldata_ana.parameters.resolved import Resolved
@@ -27,7 +28,7 @@ from smalldata_ana.producing.rows import Found, Rows, of_all_events
 from smalldata_ana.producing.windows import GROUP, fields_of
 from smalldata_ana.smalldata.batch import COUNT as LENGTHS
 from smalldata_ana.smalldata.batch import arrays_of, stacked
-from smalldata_ana.smalldata.configuration import write_configuration
+from smalldata_ana.smalldata.configuration import AXIS_UNITS, write_configuration
 from smalldata_ana.smalldata.layout import SUMS, TIMESTAMP, Layout
 from smalldata_ana.sources.base import Indices, Run
 
@@ -50,6 +51,8 @@ class Preview:
     values : by path what the file would hold, if it were of these events alone
     results : the results of detectors of which each event has the same number, by
         path, with the numbers of the events of their values
+    axes : of curves among them: what is along their last dimension, with its unit, and
+        the values there
     batch : events of a batch
     batches : how many there are
     size : of the file, about [bytes]
@@ -68,6 +71,7 @@ class Preview:
     table: tuple[Dataset, ...]
     values: Mapping[str, Array]
     results: Mapping[str, Indices]
+    axes: Mapping[str, tuple[str, Array]]
     batch: int
     batches: int
     size: int
@@ -167,6 +171,7 @@ def preview(
         ),
         values=values | sums,
         results=_results(planned, found, chosen),
+        axes=dict(_axes(planned.detectors)),
         batch=planned.size,
         batches=len(planned.batches()),
         size=_file_size(planned, table, sums),
@@ -176,6 +181,19 @@ def preview(
         report=rows.report,
         problems=tuple(run.problems),
     )
+
+
+def _axes(detectors: Sequence[DetObject]) -> Iterator[tuple[str, tuple[str, Array]]]:
+    """Yield paths of results that have an axis, with its name, unit and values."""
+    for detector in detectors:
+        for name, func in detector.funcs.items():
+            known = func.params_as_dict()
+            for key, field in detector.fields_of[name].items():
+                for axis in AXIS_UNITS.keys() & known.keys():
+                    values = np.asarray(known[axis])
+                    if field.shape and values.shape == field.shape[-1:]:
+                        label = f"{axis} [{AXIS_UNITS[axis]}]"
+                        yield f"{detector.name}/{key}", (label, values)
 
 
 def _spread(total: int, count: int) -> Indices:

@@ -23,6 +23,9 @@ _MOST = 6
 _LEAST = 8
 """Values of an event that are a curve; fewer are not shown."""
 
+_WIDE = 100
+"""How many medians the largest value of a curve has to be for a logarithmic axis."""
+
 
 def plot_preview(preview: Preview) -> Figure:
     """Plot the first results: curves, and numbers against the event.
@@ -78,8 +81,12 @@ def _plot(ax: Axes, preview: Preview, path: str) -> None:
         ax.set_xlabel("event")
     else:
         # One curve for each bin in phi, or the like: the mean over the events.
-        curves = np.ma.masked_invalid(values).mean(axis=0)
-        ax.plot(np.atleast_2d(curves).T)
-        ax.set_xlabel("bin")
+        mean = np.ma.masked_invalid(values).mean(axis=0).filled(np.nan)
+        curves = np.atleast_2d(mean)
+        label, along = preview.axes.get(path, ("bin", np.arange(curves.shape[-1])))
+        ax.plot(along, curves.T)
+        ax.set_xlabel(label)
+        if np.nanmax(curves) > _WIDE * abs(np.nanmedian(curves)):
+            ax.set_yscale("log", nonpositive="mask")
     ax.set_title(path, fontsize="small")
     ax.set_ylabel(unit)

@@ -52,7 +52,7 @@ _PIXEL_UNITS = {
     "pixelsize": "um",
 }
 
-_AXIS_UNITS = {
+AXIS_UNITS = {
     "q": "1/angstrom",
     "q_edges": "1/angstrom",
     "r": "um",
@@ -241,7 +241,7 @@ def units_of(detector: DetObject) -> dict[str, str]:
 
 def _function_units(func: Function) -> Iterator[tuple[str, str]]:
     """Yield the units of axes and of parameters whose help ends with one."""
-    yield from _AXIS_UNITS.items()
+    yield from AXIS_UNITS.items()
     if not isinstance(func, Parameters):
         return
     values: Mapping[str, Any] = func.trait_values()
