@@ -1,14 +1,12 @@
-"""From parameters and a run to detectors, and from events to rows of results."""
+"""From parameters and a run to detectors."""
 
 from __future__ import annotations
 
-import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import smalldata_ana.cube_parameters
 import smalldata_ana.event_data.parameters  # noqa: F401 (registers its table)
@@ -19,7 +17,6 @@ from smalldata_ana.detector.defined import defined_detectors
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.entry_fitness import doubts
 from smalldata_ana.detector.mask_entries import MaskParameters
-from smalldata_ana.detector.protocol import stored_names
 from smalldata_ana.detector.sum_entries import SumsParameters
 from smalldata_ana.detector.user_data import checkDet
 from smalldata_ana.errors import ParameterError, SmallDataError, UserCodeError
@@ -30,15 +27,11 @@ from smalldata_ana.parameters.model import Parameters
 from smalldata_ana.parameters.record import is_used
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.sources.base import Run
-from smalldata_ana.sources.events import Event
 
 logger = logging.getLogger(__name__)
 
 Made = Sequence[tuple[Entry, Parameters]]
 """Entries with the objects that they describe."""
-
-Row = dict[str, Any]
-"""The results of one event: ``timestamp`` and ``<detector>/<function>_<key>``."""
 
 
 def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
@@ -207,42 +200,3 @@ def _chained(made: Made, problems: list[str]) -> list[tuple[Entry, DetObjectFunc
 
 def _place(entry: Entry) -> str:
     return f"line {entry.line}: {entry}" if entry.line else str(entry)
-
-
-def process_events(
-    run: Run, detectors: Sequence[DetObject], events: Iterable[int]
-) -> Iterator[Row]:
-    """Let the detectors work on events, one after the other.
-
-    Parameters
-    ----------
-    run : the run
-    detectors : as `build_detectors` makes them
-    events : numbers of events of the run
-
-    Yields
-    ------
-    A row for each event, whether the detectors have data in it or not.
-
-    Notes
-    -----
-    Functions that remember earlier events begin anew, with the events before the first
-    one that they ask for.
-    """
-    numbers = iter(events)
-    first = next(numbers, None)
-    if first is None:
-        return
-    for detector in detectors:
-        detector.forget()
-        for number in range(max(0, first - detector.lookback), first):
-            detector.getData(Event(run, number))
-            detector.processFuncs()
-    for number in itertools.chain([first], numbers):
-        event = Event(run, number)
-        row: Row = {"timestamp": event.timestamp}
-        for detector in detectors:
-            detector.getData(event)
-            detector.processFuncs()
-            row |= stored_names(detector.name, detector.evt.results, detector.fields)
-        yield row

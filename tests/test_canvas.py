@@ -6,29 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.backend_bases import NavigationToolbar2
 from mouse import Mouse
-from rings_image import ring_image
 from tool_figures import BOX, COLUMNS, NEAR, ROWS, A, B, drawn, note
 
 from smalldata_ana.errors import UsageError
-from smalldata_ana.session.preferences import Display
-from smalldata_ana.session.tools.canvas import ToolFigure
 from smalldata_ana.session.tools.outlines import (
     Rectangle,
     rectangle_line,
 )
 
-
-@pytest.fixture(autouse=True)
-def plt():
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture
-def figure(plt):
-    return ToolFigure(ring_image(), Display(), "test")
+pytest_plugins = ["tool_fixtures"]
+pytestmark = pytest.mark.usefixtures("plt")
 
 
 @pytest.fixture

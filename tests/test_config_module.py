@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from produced import results
 from small_run import EPIX, small_run
 
 from smalldata_ana.commands.params import main
 from smalldata_ana.errors import FileError, ParameterError, UserCodeError
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.prod_config.config import config_file, resolved_of_config
-from smalldata_ana.pipeline import build_detectors, process_events
+from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.sources.base import PixelPositions
 
 ROOT = Path(__file__).parents[1]
@@ -195,7 +196,7 @@ def test_own_functions_of_define_dets(read, run):
     assert (first.name, second.name) == ("opal", "jungfrau1M")
     assert list(first.funcs) == ["brightest"]
     assert list(second.funcs) == ["A"]
-    (row,) = process_events(run, [first, second], [0])
+    row = results(run, [first, second], 0)
     assert row["opal/brightest_value"] == run.read("opal", 0).max()
 
 
@@ -223,7 +224,7 @@ def test_a_script_of_the_seed(run, write):
     jungfrau, opal = build_detectors(run, resolved)
     assert list(jungfrau.funcs) == ["ROI_0", "ROI_1"]
     assert list(opal.funcs) == []
-    (row,) = process_events(run, [jungfrau, opal], [0])
+    row = results(run, [jungfrau, opal], 0)
     image = run.read("jungfrau1M", 0).astype(np.float32) * jungfrau.good
     np.testing.assert_allclose(row["jungfrau1M/ROI_1_sum"], image[0, 4:20, 5:15].sum())
 

@@ -5,14 +5,13 @@ import logging
 import h5py
 import numpy as np
 import pytest
+from produced import produced
 
 from smalldata_ana.ana_funcs.beam_parameters import GeometryParameters
 from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.pipeline import build_detectors
-from smalldata_ana.smalldata.layout import layout_of
-from smalldata_ana.smalldata.writer import SmallDataWriter
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
 SHAPE = (24, 16)
@@ -114,9 +113,7 @@ def test_the_pipeline_takes_and_records_it(run, tmp_path, caplog, monkeypatch):
         resolved, detectors = build(run[0], text + AZAV, tmp_path)
     assert "dis_to_sam = 80 in run 12" in caplog.text
     assert detectors[0].funcs["azav"].dis_to_sam == 80.0
-    with SmallDataWriter(tmp_path / "a.h5", layout_of(detectors)) as writer:
-        writer.write_configuration(resolved, detectors)
-    with h5py.File(tmp_path / "a.h5") as file:
+    with h5py.File(produced(run[0], resolved, tmp_path)) as file:
         assert file["UserDataCfg/opal/azav__azav_dis_to_sam"][()] == 80.0
 
 

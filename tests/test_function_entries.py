@@ -5,48 +5,23 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-import simulated  # noqa: F401  (skips where psana is not there)
+from produced import produced, results
+from small_output import AZAV, DROPLETS, EVENTS, open_small_run, resolved
 
-from smalldata_ana import DetObject, DetObjectFunc, ROIFunc, open_run
+from smalldata_ana import DetObjectFunc, own_functions
 from smalldata_ana.detector.protocol import Field
 from smalldata_ana.errors import ParameterError
-from smalldata_ana.parameters.file import ParameterFile
-from smalldata_ana.pipeline import build_detectors, process_events
-from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
-from smalldata_ana.simulation.run_writer import make_run
-from smalldata_ana.smalldata.layout import layout_of
-from smalldata_ana.smalldata.writer import SmallDataWriter
+from smalldata_ana.pipeline import build_detectors
+from smalldata_ana.producing.executors import Workers
+from smalldata_ana.producing.planning import plan
+from smalldata_ana.producing.production import Production
+from smalldata_ana.producing.worker import Worker
 
-HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
 CHAIN = """
 [[detector.epix100.roi]]
 runs = "1-"
 name = "ROI_0"
 ROI = [[100, 300], [100, 300]]
-
-[[detector.epix100.droplet]]
-runs = "1-"
-name = "droplet"
-of = "ROI_0"
-threshold = 6.0
-thresholdLow = 3.0
-
-[[detector.epix100.photons]]
-runs = "1-"
-name = "phot"
-of = "droplet"
-aduspphot = 9.5
-
-[[detector.epix100.sparsify]]
-runs = "1-"
-name = "sparse"
-of = "phot"
-
-[[detector.epix100.sparsify]]
-runs = "1-"
-name = "ragged"
-of = "droplet"
-nData = 0
 
 [[detector.epix100.projection]]
 runs = "1-"
@@ -54,59 +29,37 @@ name = "pj"
 of = "ROI_0"
 axis = 0
 """
-AZAV = """
-[[detector.jungfrau1M.geometry]]
+CHAIN += DROPLETS.replace('name = "droplet"\n', 'name = "droplet"\nof = "ROI_0"\n')
+CHANGE = """
+[[detector.epix100.roi]]
 runs = "1-"
-center = [0.0, 0.0]
-dis_to_sam = 80.0
-eBeam = 9.5
+name = "ROI"
+ROI = [[100, 200], [100, 200]]
 
-[[detector.jungfrau1M.azav]]
+[[detector.epix100.function]]
 runs = "1-"
-name = "azav"
-qbin = 0.02
-phiBins = 4
-polarization = "horizontal"
+name = "change"
+call = "difference"
+of = "ROI"
 """
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    made = make_run(
-        tmp_path_factory.mktemp("functions"),
-        RunSpec(
-            "xpptut15", 7, (DetectorSpec("epix100"), DetectorSpec("jungfrau1M")), 6
-        ),
-    )
-    run = open_run(
-        exp="xpptut15", run=7, xtc_dir=made.xtc_dir, calib_dir=made.calib_dir
-    )
+    run = open_small_run(tmp_path_factory.mktemp("functions"))
     yield run
     run.close()
 
 
-def resolved(folder, body):
-    path = folder / "xpptut15.toml"
-    path.write_text(HEAD + body)
-    return ParameterFile.load(path, "xpptut15").resolve(7)
-
-
 def test_a_chain_of_entries_is_stored_with_its_lengths(run, tmp_path):
     parameters = resolved(tmp_path, CHAIN)
-    detectors = build_detectors(run, parameters)
-    rows = list(process_events(run, detectors, range(6)))
-    path = tmp_path / "out.h5"
-    with SmallDataWriter(path, layout_of(detectors), batch=4) as writer:
-        for row in rows:
-            writer.write(row)
-        writer.write_configuration(parameters, detectors)
-    with h5py.File(path) as file:
+    with h5py.File(produced(run, parameters, tmp_path, size=4)) as file:
         epix = file["epix100"]
         photons = epix["ROI_0_droplet_phot_nPhotons"][()]
         lengths = epix["var_ROI_0_droplet_phot_sparse_len"][()]
         rows_of_photons = epix["var_ROI_0_droplet_phot_sparse/row"][()]
         droplets = epix["ROI_0_droplet_nDroplets"][()]
-        ragged = [len(value) for value in epix["ragged_ROI_0_droplet_ragged_row"]]
+        ragged = [len(value) for value in epix["ragged_ROI_0_droplet_list_row"]]
         assert photons.min() > 0
         np.testing.assert_array_equal(lengths, photons)
         assert len(rows_of_photons) == photons.sum()
@@ -126,8 +79,8 @@ def test_a_function_takes_what_it_lacks_from_the_geometry(run, tmp_path):
     (detector,) = build_detectors(run, parameters)
     (azav,) = detector.funcs.values()
     assert (azav.center, azav.dis_to_sam, azav.eBeam) == ([0, 0], 80, 9.5)
-    (row,) = process_events(run, [detector], [0])
-    assert row.keys() == {"timestamp", "jungfrau1M/azav_azav"}
+    row = results(run, [detector], 0)
+    assert row.keys() == {"jungfrau1M/azav_azav"}
     found = row["jungfrau1M/azav_azav"]
     assert found.shape[0] == 4
     assert np.isfinite(found).any()
@@ -167,25 +120,31 @@ class Difference(DetObjectFunc):
         return {"sum": change}
 
 
-def test_a_batch_begins_with_the_events_that_functions_look_back_to(run):
-    det = DetObject("epix100", run)
-    roi = ROIFunc(ROI=[[100, 200], [100, 200]])
-    roi.addFunc(Difference(name="change"))
-    det.addFunc(roi)
-    at_once = list(process_events(run, [det], range(6)))
-    batches = [
-        row
-        for begin in (4, 0, 2)
-        for row in process_events(run, [det], range(begin, begin + 2))
-    ]
-    batches.sort(key=lambda row: row["timestamp"])
-    changes = [row["epix100/ROI_change_sum"] for row in at_once]
-    assert np.isnan(changes[0])
-    assert np.isfinite(changes[1:]).all()
-    np.testing.assert_array_equal(
-        [row["epix100/ROI_change_sum"] for row in batches], changes
-    )
+def test_a_batch_begins_with_the_events_that_functions_look_back_to(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(own_functions._functions, "difference", Difference)
+    parameters = resolved(tmp_path, CHANGE)
+    at_once = produced(run, parameters, tmp_path / "at_once", size=EVENTS)
+    planned = plan(run, parameters, tmp_path / "parts", size=2)
+    planned.job.parts.mkdir()
+    worker = Worker.of(planned.job)
+    batches = planned.batches()
+    for number in (2, 0, 1):
+        worker.process(planned.task_of(batches[number]))
+    worker.close()
+    in_pieces = tmp_path / "pieces.h5"
+    assert Production(planned, in_pieces).run(Workers(1)).reused == EVENTS
+    with h5py.File(at_once) as whole, h5py.File(in_pieces) as pieces:
+        changes = whole["epix100/ROI_change_sum"][()]
+        assert np.isnan(changes[0])
+        assert np.isfinite(changes[1:]).all()
+        np.testing.assert_array_equal(pieces["epix100/ROI_change_sum"], changes)
+        np.testing.assert_array_equal(pieces["timestamp"], whole["timestamp"])
 
 
-def test_no_events_no_rows(run):
-    assert list(process_events(run, [], [])) == []
+def test_no_events_no_rows(run, tmp_path):
+    with h5py.File(produced(run, resolved(tmp_path, CHAIN), tmp_path, limit=0)) as file:
+        assert len(file["timestamp"]) == 0
+        assert len(file["epix100/ROI_0_sum"]) == 0
+        assert len(file["epix100/var_ROI_0_droplet_phot_sparse/row"]) == 0

@@ -5,6 +5,7 @@ import hashlib
 import h5py
 import numpy as np
 import pytest
+from produced import produced
 from small_run import JUNGFRAU, frames, small_run
 
 from smalldata_ana.ana_funcs.roi import ROIFunc
@@ -15,8 +16,6 @@ from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, problems_of_file
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.pipeline import build_detectors
-from smalldata_ana.smalldata.layout import layout_of
-from smalldata_ana.smalldata.writer import SmallDataWriter
 
 EXPERIMENT = "xpptut15"
 DETECTOR = "jungfrau1M"
@@ -113,9 +112,7 @@ def test_the_masks_are_recorded(path, export, run, good, tmp_path):
     export(RAW, mask(good), ROI)
     resolved = ParameterFile.load(path).resolve(run.number)
     made = build_detectors(run, resolved)
-    with SmallDataWriter(tmp_path / "a.h5", layout_of(made)) as writer:
-        writer.write_configuration(resolved, made)
-    with h5py.File(tmp_path / "a.h5") as file:
+    with h5py.File(produced(run, resolved, tmp_path)) as file:
         group = file["UserDataCfg/jungfrau1M"]
         np.testing.assert_array_equal(group["cmask"], made[0].cmask)
         np.testing.assert_array_equal(group["good"], made[0].good)

@@ -40,7 +40,7 @@ def test_h5py_follows_links_and_scales(made, azav):
 
 
 def test_time_is_that_of_the_timestamps(made):
-    stamps = np.array([row["timestamp"] for row in made.rows], np.int64)
+    stamps = np.array(made.timestamps, np.int64)
     seconds = (stamps >> 32) + (stamps & 0xFFFFFFFF) / 1e9
     with h5py.File(made.path) as file:
         time = file["entry/time"]

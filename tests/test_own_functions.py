@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from produced import results
 from small_run import small_run
 
 from smalldata_ana import own_functions
@@ -18,7 +19,7 @@ from smalldata_ana.commands.params import main
 from smalldata_ana.errors import FileError, ParameterError, UserCodeError
 from smalldata_ana.own_functions import load_functions
 from smalldata_ana.parameters.file import ParameterFile, problems_of_file
-from smalldata_ana.pipeline import build_detectors, process_events
+from smalldata_ana.pipeline import build_detectors
 
 PAGE = Path(__file__).parents[1] / "docs/own_function.md"
 HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
@@ -97,8 +98,8 @@ def test_the_function_works_on_events(functions, write, run):
     chained = '[[detector.opal.roi]]\nruns = "1-"\nname = "A"\nROI = [[0, 5], [0, 9]]\n'
     chained += CALL.replace('"bright"', '"inner"') + 'of = "A"\n'
     detectors = build_detectors(run, resolved(write(CALL, chained), code))
-    rows = list(process_events(run, detectors, range(2)))
-    for event, row in enumerate(rows):
+    for event in range(2):
+        row = results(run, detectors, event)
         image = run.read("opal", event).astype(np.float32) * detectors[0].good
         assert row["opal/bright_n"] == np.count_nonzero(image > 1500)
         assert row["opal/bright_sum"] == image[image > 1500].sum(dtype=np.float64)
@@ -189,7 +190,7 @@ def test_another_version_takes_the_place(functions):
 def _n_bright(path, where):
     run = small_run(where)
     detectors = build_detectors(run, path)
-    (row,) = process_events(run, detectors, [1])
+    row = results(run, detectors, 1)
     run.close()
     return int(row["opal/bright_n"])
 
@@ -200,7 +201,7 @@ def test_other_processes_load_it_by_its_path(functions, write, run, tmp_path):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         there = pool.submit(_n_bright, found, tmp_path / "other").result()
-    (row,) = process_events(run, build_detectors(run, found), [1])
+    row = results(run, build_detectors(run, found), 1)
     assert there == row["opal/bright_n"]
 
 

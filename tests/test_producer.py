@@ -10,15 +10,12 @@ import pytest
 from small_run import EVENTS, MISSING, frames, small_run
 
 from smalldata_ana.commands.producer import main
-from smalldata_ana.detector.protocol import Field
 from smalldata_ana.errors import RunNotFound, unknown
 from smalldata_ana.parameters.file import ParameterFile
-from smalldata_ana.smalldata.writer import SmallDataWriter
 
 HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
 RAW = '[[detector.jungfrau1M.common_mode]]\nruns = "1-"\ncommon_mode = -1\n'
 BOX = '[[detector.jungfrau1M.roi]]\nruns = "1-"\nROI = [[0, 1], [4, 20], [5, 15]]\n'
-AREA = np.dtype(np.float32)
 WINDOW = np.s_[:, 0, 4:20, 5:15]
 
 
@@ -199,15 +196,15 @@ def test_no_place_to_write(produce, tmp_path, capsys):
     assert "it is a file" in capsys.readouterr().err
 
 
-def test_rows_are_written_in_batches(tmp_path):
-    layout = {"a/number": Field(np.dtype(np.int64)), "a/area": Field(AREA, (2, 3))}
-    path = tmp_path / "a.h5"
-    with SmallDataWriter(path, layout, batch=4) as writer:
-        for number in range(10):
-            writer.write({"a/number": number, "a/area": np.full((2, 3), number)})
-    with h5py.File(path) as file:
-        np.testing.assert_array_equal(file["a/number"], np.arange(10))
-        np.testing.assert_array_equal(file["a/area"][:, 1, 2], np.arange(10))
+def test_rows_are_written_in_batches(produce, output):
+    area = BOX + "writeArea = true\n"
+    assert produce(HEAD + RAW + area, "--gather_interval", "3") == 0
+    expected = frames()["jungfrau1M"][WINDOW].astype(np.float32)
+    expected[MISSING] = np.nan
+    with h5py.File(output) as file:
+        assert len(set(file["timestamp"])) == EVENTS
+        assert (np.diff(file["timestamp"]) > 0).all()
+        np.testing.assert_array_equal(file["jungfrau1M/ROI_0_area"], expected)
 
 
 def test_an_interruption_leaves_the_file_of_before(produce, output, monkeypatch):

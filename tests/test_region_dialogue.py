@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from mouse import Mouse
-from region_session import (
-    BOX,
-    DETECTOR,
-    PANELS,
-    SECOND,
-    Session,
-)
-from rings_image import ring_image
-from small_run import small_run
+from region_session import BOX, DETECTOR, PANELS, SECOND
 from terminal import Talk
 
-from smalldata_ana.places import places
 from smalldata_ana.session import region_commands
-from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.tools.canvas import ToolFigure
 from smalldata_ana.session.tools.roi import RoiTool
 from smalldata_ana.session.tools.roi_dialogue import choose_region
 
-
-@pytest.fixture(autouse=True)
-def plt():
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture
-def session(tmp_path):
-    run = small_run(tmp_path)
-    where = places("xpptut15", params=tmp_path / "p.toml", directory=tmp_path)
-    yield Session(run, places_of=lambda experiment: where)
-    run.close()
-
-
-@pytest.fixture
-def average(session):
-    image = ring_image(PANELS, events=np.arange(4))
-    session.images.add(image)
-    return image
-
-
-@pytest.fixture
-def tool(session, average):
-    tool = RoiTool(session, DETECTOR, average=average)
-    tool.show(Display())
-    return tool
+pytest_plugins = ["tool_fixtures"]
+pytestmark = pytest.mark.usefixtures("plt")
 
 
 @pytest.fixture

@@ -15,52 +15,23 @@ from region_session import (
     PANELS,
     ROWS,
     SECOND,
-    Session,
     lines,
     texts,
 )
 from rings_image import ring_image
-from small_run import JUNGFRAU, small_run
+from small_run import JUNGFRAU
 from tool_figures import note
 
 from smalldata_ana.ana_funcs.regions import boxes_within, region_numbers
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.errors import NameNotFound, ParameterError, UsageError
-from smalldata_ana.places import places
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.tools.live_numbers import LiveNumbers
 from smalldata_ana.session.tools.roi import RoiTool
 from smalldata_ana.sources.base import PixelPositions
 
-
-@pytest.fixture(autouse=True)
-def plt():
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture
-def session(tmp_path):
-    run = small_run(tmp_path)
-    where = places("xpptut15", params=tmp_path / "p.toml")
-    yield Session(run, places_of=lambda experiment: where)
-    run.close()
-
-
-@pytest.fixture
-def average(session):
-    image = ring_image(PANELS, events=np.arange(4))
-    session.images.add(image)
-    return image
-
-
-@pytest.fixture
-def tool(session, average):
-    tool = RoiTool(session, DETECTOR, average=average)
-    tool.show(Display())
-    return tool
+pytest_plugins = ["tool_fixtures"]
+pytestmark = pytest.mark.usefixtures("plt")
 
 
 @pytest.fixture

@@ -6,45 +6,16 @@ import logging
 
 import numpy as np
 import pytest
-from region_session import (
-    BOX,
-    DETECTOR,
-    PANELS,
-    Session,
-    lines,
-    texts,
-)
+from region_session import BOX, DETECTOR, lines, texts
 from rings_image import GAP, PANEL, ring_image
-from small_run import small_run
 
 from smalldata_ana.errors import NameNotFound, ParameterError, UsageError
 from smalldata_ana.parameters.file import ParameterFile
-from smalldata_ana.places import places
 from smalldata_ana.session.export import export_params
 from smalldata_ana.session.regions import COLOUR
 
-
-@pytest.fixture(autouse=True)
-def plt():
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture
-def session(tmp_path):
-    run = small_run(tmp_path)
-    where = places("xpptut15", params=tmp_path / "p.toml")
-    yield Session(run, places_of=lambda experiment: where)
-    run.close()
-
-
-@pytest.fixture
-def average(session):
-    image = ring_image(PANELS, events=np.arange(4))
-    session.images.add(image)
-    return image
+pytest_plugins = ["tool_fixtures"]
+pytestmark = pytest.mark.usefixtures("plt")
 
 
 def accept(session, name: str, detector: str = DETECTOR, roi=BOX) -> None:

@@ -22,18 +22,8 @@ from smalldata_ana.session.tools.outlines import (
     region_lines,
 )
 
-
-@pytest.fixture(autouse=True)
-def plt():
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("agg")
-    yield plt
-    plt.close("all")
-
-
-@pytest.fixture
-def figure(plt):
-    return ToolFigure(ring_image(), Display(), "test")
+pytest_plugins = ["tool_fixtures"]
+pytestmark = pytest.mark.usefixtures("plt")
 
 
 # ---- over the image ------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A small-data file of scripts that hand over a dictionary for each event.
 
-Other than `smalldata_ana.smalldata.writer`, it does not know beforehand what it will
-hold: a dataset begins with the first event that has a value for it.
+Other than in the producer's file, what it will hold is not known beforehand: a dataset
+begins with the first event that has a value for it.
 """
 
 from __future__ import annotations
