@@ -82,12 +82,15 @@ def test_other_pedestals(site, capsys):
 
 
 def test_options_of_before_stay(site, capsys):
-    assert site.produce("-r", "1", "--nosum", "--epicsAll") == 0
+    made_with = ["--nosum", "--epicsAll", "-n", "4", "--compression", "bitshuffle-lz4"]
+    assert site.produce("-r", "1", *made_with) == 0
     capsys.readouterr()
     site.parameters.write_text(HEAD + ROI.format(95))
     assert site.produce("--stale") == 0
     with h5py.File(site.output) as file:
         assert "epicsAll" in file
+        assert len(file["timestamp"]) == 4
+        assert file["timestamp"].id.get_create_plist().get_nfilters() == 1
     assert site.produce("--stale") == 0
     assert "as it would be made now" in capsys.readouterr().out
 
@@ -97,6 +100,11 @@ def test_a_file_that_does_not_say_how_it_was_made(site, capsys):
         file["timestamp"] = np.arange(3)
     assert site.produce("--stale") == 2
     assert "does not say how it was made" in capsys.readouterr().err
+
+
+def test_runs_without_a_file_are_named(site, capsys):
+    assert site.produce("--stale", "-r", "6-9") == 2
+    assert "--run 6-9: there are files of the runs '1'" in capsys.readouterr().err
 
 
 def test_without_files_there_is_nothing_to_compare(site, capsys):

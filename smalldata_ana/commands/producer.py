@@ -22,7 +22,7 @@ from smalldata_ana.commands.runs import (
     opened,
     workers_of,
 )
-from smalldata_ana.errors import UsageError
+from smalldata_ana.errors import UsageError, listing
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.resolved import Resolved
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from smalldata_ana.producing.choices import Choices
     from smalldata_ana.producing.executors import Workers
     from smalldata_ana.producing.planning import Plan
+    from smalldata_ana.producing.record import Record
     from smalldata_ana.sources.base import Run
 
 
@@ -46,10 +47,14 @@ def main(argv: list[str]) -> int:
     _check(options)
     codes = []
     made = _made(options) if options.stale and not options.files else None
+    numbers = numbers_of(options, made)
+    if not numbers:
+        there = listing(map(str, made or ()))
+        raise UsageError(f"--run {options.run}: there are files of the runs {there}")
     with workers_of(options.nproc) as workers:
-        for number in numbers_of(options, made):
+        for number in numbers:
             codes.append(_produce(options, number, workers))
-    return max(codes, default=0)
+    return max(codes)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -92,26 +97,28 @@ def _produce(
         )
         file = where.smalldata_file(run.number)
         choices = _choices(options)
+        limit, compression = options.nevents, options.compression
         if options.stale:
-            stale = _stale(options, run, where, file)
-            if stale is None or options.dry_run:
+            before = _stale(options, run, where, file)
+            if before is None or options.dry_run:
                 return 0
-            choices = stale
+            choices = before.choices
+            limit, compression = before.nevents, before.compression
         if not options.dry_run:
             # Their set-up goes on while the plan is made.
             workers()
         plan = _plan(options, run, where, choices)
         if options.dry_run:
-            print(plan.text(options.nevents))
+            print(plan.text(limit))
             return 0
         begin = datetime.datetime.now()
         with progress_of(f"{run.experiment} run {run.number}") as progress:
             result = Production(
                 plan,
                 file,
-                limit=options.nevents,
+                limit=limit,
                 resume=options.resume,
-                compression=options.compression,
+                compression=compression,
                 progress=progress,
             ).run(workers())
     finally:
@@ -153,18 +160,18 @@ def _choices(options: argparse.Namespace) -> Choices:
 
 def _stale(
     options: argparse.Namespace, run: Run, where: Places, file: Path
-) -> Choices | None:
-    """Return the options that a file was made with, if it would be another one now."""
-    from smalldata_ana.producing.record import Record
+) -> Record | None:
+    """Return how a file was made, if it would be another one now."""
+    from smalldata_ana.producing import record as records
 
-    record = Record.read(file)
+    record = records.Record.read(file)
     resolved = _resolved(options, run, where, record.choices)
     changes = record.changes(run, resolved)
     title = f"{run.experiment} run {run.number}"
     print(f"{title}: " + ("as it would be made now" if not changes else "stale"))
     for change in changes:
         print(f"  {change}")
-    return record.choices if changes else None
+    return record if changes else None
 
 
 def _resolved(

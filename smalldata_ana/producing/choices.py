@@ -63,7 +63,7 @@ class Choices:
         for name in self.detectors or ():
             if name not in {*known, *run.detectors}:
                 where = f"{run.experiment} run {run.number}"
-                there = [*known, *run.detectors]
+                there = dict.fromkeys([*known, *run.detectors])
                 raise DetectorNotFound(unknown("area detector", name, there, where))
         wanted = known if self.detectors is None else self.detectors
         return list(dict.fromkeys(wanted))

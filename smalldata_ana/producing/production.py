@@ -183,10 +183,9 @@ class Production:
     def _record(self, result: Result) -> Mapping[str, Any]:
         return {
             **provenance.made_by(),
-            **Record.of(self.plan).texts(),
+            **Record.of(self.plan, self.limit, self.compression).texts(),
             "versions": json.dumps(provenance.versions()),
             "digest": self.job.digest,
-            "nevents": -1 if self.limit is None else self.limit,
             "problems": json.dumps(result.problems),
         }
 

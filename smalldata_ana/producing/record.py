@@ -35,21 +35,27 @@ class Record:
     constants : checksum of each calibration constant, by detector
     origins : where each of them came from, by detector
     choices : options that changed the parameters
+    nevents : how many events, the first ones, or None for all
+    compression : of the file, or None
     """
 
     parameters: str
     constants: ByDetector
     origins: ByDetector
     choices: Choices
+    nevents: int | None = None
+    compression: str | None = None
 
     @classmethod
-    def of(cls, plan: Plan) -> Self:
+    def of(cls, plan: Plan, nevents: int | None, compression: str | None) -> Self:
         """Return the record of what is to be made."""
         return cls(
             plan.job.resolved.record(),
             provenance.constants(plan.detectors),
             plan.job.origins,
             plan.choices,
+            nevents,
+            compression,
         )
 
     @classmethod
@@ -74,6 +80,8 @@ class Record:
             json.loads(texts["constants"]),
             json.loads(texts["origins"]),
             Choices(**json.loads(texts["choices"])),
+            json.loads(texts["nevents"]),
+            json.loads(texts["compression"]),
         )
 
     def texts(self) -> dict[str, str]:
@@ -83,6 +91,8 @@ class Record:
             "constants": json.dumps(self.constants),
             "origins": json.dumps(self.origins),
             "choices": json.dumps(asdict(self.choices)),
+            "nevents": json.dumps(self.nevents),
+            "compression": json.dumps(self.compression),
         }
 
     def changes(self, run: Run, resolved: Resolved) -> list[str]:
