@@ -29,6 +29,7 @@ from bootstrap.checkout import (
     SetupError,
     in_own_venv,
     newer_than_project,
+    of_its_owner,
     origin,
     read,
     tell,
@@ -69,8 +70,11 @@ def find_or_make(modules=NEEDED, dry_run=False):
         return sys.executable
     if up_to_date():
         if not newer_than_project():
-            os.utime(READY)
+            with contextlib.suppress(OSError):  # another user's: compared each time
+                os.utime(READY)
         return PYTHON
+    if not os.access(CHECKOUT, os.W_OK):
+        return of_its_owner()
     from bootstrap.install import Steps, alone, make
 
     with alone():
@@ -94,9 +98,11 @@ def ending_in_one_line():
 
 def remember(name):
     """Note that the Python of this name was asked, so that the launcher need not."""
-    if name not in read(ASKED).splitlines():
-        with open(ASKED, "a") as file:
-            file.write(name + "\n")
+    if name in read(ASKED).splitlines():
+        return
+    # Where another user's cannot be changed, the next start asks again.
+    with contextlib.suppress(OSError), open(ASKED, "a") as file:
+        file.write(name + "\n")
 
 
 def main():

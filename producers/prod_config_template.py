@@ -14,12 +14,22 @@ The parameter file can say all of this, and a session writes it for you.  This f
 executed: take it from nobody whom you do not trust.
 
 For functions of your own, define detectors by hand.  A detector of the same name is not
-made from the other functions then; ``ds`` is there without being imported:
+made from the other functions then, and ``ds`` is there without being imported.  Copy
+this to the end of the file (docs/own_function.md explains such a class):
+
+    from smalldata_ana import DetObject, DetObjectFunc, checkDet
+
+    class Brightest(DetObjectFunc):
+        def process(self, data):
+            return {"value": float(data.max())}
 
     def define_dets(run):
-        det = DetObject("epix100", ds.env(), run)
-        det.addFunc(MyFunction(name="mine"))
-        return [det]
+        dets = []
+        if checkDet(ds.env(), "epix100"):
+            det = DetObject("epix100", ds.env(), run)
+            det.addFunc(Brightest(name="brightest"))
+            dets.append(det)
+        return dets
 """
 # ruff: noqa: N802, N816 (the names are smalldata_tools')
 

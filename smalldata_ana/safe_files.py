@@ -2,7 +2,7 @@
 
 A file is written aside, in the folder where it belongs, and renamed when it is
 complete.  What is replaced passes its mode, group and access list on to its successor;
-renaming alone would lose them.
+renaming alone would lose them.  What is new takes group and access list of its folder.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ import contextlib
 import errno
 import logging
 import os
-import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from smalldata_ana.errors import FileError
+from smalldata_ana.file_rights import make_shared_folder, take_over_rights
 
 logger = logging.getLogger(__name__)
 
-FILE_MODE = 0o664
-FOLDER_MODE = 0o2775
-"""What is new is the group's, whatever the umask: experiments are shared by a group."""
+LEFT_AFTER = 3600.0
+"""Age [s] at which a file aside was left by a session that was killed."""
 
-_ACL = "system.posix_acl_access"
-_NO_ACL = (errno.ENODATA, errno.ENOTSUP, errno.ENOENT)
 _FULL = "the disk is full; free some space, and try again"
 _REASONS = {
     errno.ENOSPC: _FULL,
@@ -55,7 +53,8 @@ def replacing(
         it points to
     like : the file whose mode, group and access list it gets, whatever the file was
         that it replaces, which is then a copy to throw away; by default the one that
-        it replaces; what is new is writable by the group
+        it replaces; what is new is writable by the group, and by those who can write
+        in the folder by its access list
 
     Raises
     ------
@@ -66,10 +65,14 @@ def replacing(
     target = Path(os.path.realpath(path))
     aside: Path | None = None
     try:
-        before = _before(target) if like is None else like.stat()
+        there = like is not None or _can_be_replaced(target)
         aside = _empty_file_beside(target)
         yield aside
-        _take_over_rights(like or target, aside, before)
+        has_group = take_over_rights(
+            aside, (like or target) if there else target.parent
+        )
+        if there and like is None and not has_group:
+            logger.warning("%s: its group could not be kept", target)
         _flush(aside)
         os.replace(aside, target)
         aside = None
@@ -84,6 +87,9 @@ def replacing(
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Make a folder and those above it, writable by the group; keep what exists.
 
+    A new one has the group and the access list of the one that it is in, as far as the
+    user may give them.
+
     Raises
     ------
     FileError
@@ -94,8 +100,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         for new in reversed(missing):
             with contextlib.suppress(FileExistsError):
-                new.mkdir()
-                new.chmod(FOLDER_MODE)
+                make_shared_folder(new)
         folder.mkdir(exist_ok=True)
     except FileExistsError as error:
         raise FileError(f"cannot make the folder {folder}: it is a file") from error
@@ -104,23 +109,44 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def remove_asides(path: Path) -> None:
+    """Remove what killed sessions left beside a file when they were replacing it.
+
+    Parameters
+    ----------
+    path : the file; its name may have wildcards
+    """
+    random = "[a-z0-9_]" * 8  # of `tempfile`
+    remove_old(path.parent.glob(f".{path.stem}.{random}{path.suffix}"))
+
+
+def remove_old(paths: Iterable[Path], *, only_empty: bool = False) -> None:
+    """Remove files, or the empty ones of them, that are older than `LEFT_AFTER`.
+
+    What may not be removed stays.
+    """
+    for path in paths:
+        with contextlib.suppress(OSError):
+            state = path.lstat()
+            old = time.time() - state.st_mtime > LEFT_AFTER
+            if old and not (only_empty and state.st_size):
+                path.unlink()
+
+
 def reason(error: OSError) -> str:
     """Return in plain words why something could not be written."""
     known = _REASONS.get(error.errno or 0)
     return known or error.strerror or str(error)
 
 
-def _before(target: Path) -> os.stat_result | None:
-    """Return the state of the file to replace, which must be one that we may write."""
-    try:
-        before = target.stat()
-    except FileNotFoundError:
-        return None
-    if stat.S_ISDIR(before.st_mode):
+def _can_be_replaced(target: Path) -> bool:
+    """Tell whether there is a file to replace, which must be one that we may write."""
+    if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if not os.access(target, os.W_OK):
+    there = target.exists()
+    if there and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "no permission")
-    return before
+    return there
 
 
 def _empty_file_beside(target: Path) -> Path:
@@ -129,31 +155,6 @@ def _empty_file_beside(target: Path) -> Path:
     )
     os.close(descriptor)
     return Path(name)
-
-
-def _take_over_rights(target: Path, aside: Path, before: os.stat_result | None) -> None:
-    if before is None:
-        aside.chmod(FILE_MODE)
-        return
-    if aside.stat().st_gid != before.st_gid:
-        try:
-            os.chown(aside, -1, before.st_gid)
-        except PermissionError:
-            logger.warning("%s: its group could not be kept", target)
-    aside.chmod(stat.S_IMODE(before.st_mode))
-    if hasattr(os, "getxattr"):
-        _copy_acl(target, aside)
-
-
-def _copy_acl(source: Path, target: Path) -> None:
-    """Give a file the access list of another, or none if that has none."""
-    try:
-        os.setxattr(target, _ACL, os.getxattr(source, _ACL))
-    except OSError as error:
-        if error.errno not in _NO_ACL:
-            raise
-        with contextlib.suppress(OSError):
-            os.removexattr(target, _ACL)
 
 
 def _flush(path: Path) -> None:

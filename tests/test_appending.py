@@ -1,6 +1,8 @@
 """Appending to a parameter file: crashes, several people at once, rights."""
 
 import contextlib
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -8,21 +10,23 @@ import stat
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_safe_files import ACL, acl_of_user_4242
 
 import smalldata_ana.ana_funcs.image_func  # noqa: F401 (registers its kind)
+from smalldata_ana.detector.mask_entries import mask_entry, stored
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.parameters.appending import append
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile
+from smalldata_ana.parameters.file import ParameterFile, problems_of_file
 from smalldata_ana.parameters.run_range import RunRange
 
 EXPERIMENT = "xpptut15"
 HEAD = f'schema = "smalldata-ana-params/1"\nexperiment = "{EXPERIMENT}"\n'
 BOX = [[0, 1], [100, 120], [50, 60]]
 PROCESSES = multiprocessing.get_context("fork")
-OTHER_USER, GROUP = 4243, 4244
+LISTED_USER, OTHER_USER, GROUP = 4242, 4243, 4244
 
 
 def roi(name="ROI_0", runs="1-", **more):
@@ -145,6 +149,19 @@ def test_a_failure_leaves_the_old_or_the_new_file(path, monkeypatch, call, numbe
     assert left <= {"p.toml", "p.toml.bak", ".p.toml.lock"}
 
 
+def test_the_next_export_removes_what_a_killed_one_left(path):
+    left = [path.with_name(n) for n in (".p.0123_abc.toml", ".p.toml.0123_abc.bak")]
+    for file in left:
+        file.touch()
+        os.utime(file, (0, 0))
+    append(path, [roi("B")], EXPERIMENT)
+    assert {p.name for p in path.parent.iterdir()} == {
+        "p.toml",
+        "p.toml.bak",
+        ".p.toml.lock",
+    }
+
+
 # -- several people --------------------------------------------------------------------
 
 
@@ -169,11 +186,15 @@ def test_two_sessions_at_the_same_instant_lose_nothing(path):
     assert sorted(names(path)) == ["A"] + [f"{w}_{n}" for w in "bc" for n in range(8)]
 
 
-def _append_as(path, user, groups):
+def _become(user, groups):
     os.setgroups(groups)
     os.setgid(user)
     os.setuid(user)
     os.umask(0o077)
+
+
+def _append_as(path, user, groups):
+    _become(user, groups)
     append(path, [roi("B")], EXPERIMENT)
 
 
@@ -216,6 +237,98 @@ def test_a_second_user_leaves_the_access_list_as_it_was(shared):
     os.chown(path, OTHER_USER, GROUP)
     assert _in_process(_append_as, path, OTHER_USER, [GROUP]) == 0
     assert os.getxattr(path, ACL) == acl_of_user_4242()
+
+
+@pytest.fixture
+def listed():
+    """A parameter file of root's, and its folder, that a user may write by a list."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "p.toml"
+        path.write_text(HEAD + roi("A").text())
+        os.chown(folder, -1, GROUP)
+        os.chown(path, -1, GROUP)
+        try:
+            os.setxattr(folder, ACL, acl_of_user_4242(7, 5))
+            os.setxattr(path, ACL, acl_of_user_4242())
+        except (AttributeError, OSError) as error:
+            pytest.skip(f"no access lists in this file system: {error}")
+        yield path
+
+
+def _export_mask_as(path, user, groups):
+    _become(user, groups)
+    mask = mask_entry("det", np.eye(2, dtype=int), RunRange(1), name=f"of_{user}")
+    append(path, [stored(mask, path.parent)], EXPERIMENT)
+
+
+def _use_as(path, user, groups):
+    _become(user, groups)
+    for used in (path, *path.parent.glob("masks"), *path.parent.glob("masks/*")):
+        assert os.access(used, os.R_OK | os.W_OK), used
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("setgid", [0, stat.S_ISGID])
+def test_users_by_access_list_and_root_export_in_turn(listed, setgid):
+    path = listed
+    path.parent.chmod(0o775 | setgid)
+    append(path, [roi("first")], EXPERIMENT)
+    assert _in_process(_export_mask_as, path, LISTED_USER, []) == 0
+    assert stat.S_IMODE((path.parent / "masks").stat().st_mode) == 0o2775
+    assert _in_process(_export_mask_as, path, 0, []) == 0
+    assert _in_process(_export_mask_as, path, LISTED_USER, []) == 0
+    users = ["of_4242", "of_0", "of_4242"]
+    assert names(path) == ["A", "first", *users]
+    assert problems_of_file(path) == []
+    assert _in_process(_use_as, path, LISTED_USER, []) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("setgid", [0, stat.S_ISGID])
+def test_the_group_keeps_its_rights_when_a_user_outside_of_it_exports(listed, setgid):
+    path = listed
+    os.setxattr(path.parent, ACL, acl_of_user_4242(7, 7))
+    os.setxattr(path, ACL, acl_of_user_4242(6, 6))
+    path.parent.chmod(0o770 | setgid)
+    path.chmod(0o660)
+    assert _in_process(_export_mask_as, path, LISTED_USER, []) == 0
+    assert path.stat().st_mode & 0o7 == 0
+    assert _in_process(_use_as, path, OTHER_USER, [GROUP]) == 0
+    assert _in_process(_export_mask_as, path, OTHER_USER, [GROUP]) == 0
+    assert _in_process(_use_as, path, LISTED_USER, []) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_group_keeps_its_rights_to_a_file_without_a_list(listed):
+    os.removexattr(listed, ACL)
+    os.chown(listed, LISTED_USER, GROUP)
+    listed.chmod(0o660)
+    assert _in_process(_append_as, listed, LISTED_USER, []) == 0
+    assert _in_process(_use_as, listed, OTHER_USER, [GROUP]) == 0
+    assert _in_process(_use_as, listed, OTHER_USER, []) != 0
+
+
+def test_a_lock_that_cannot_be_had_is_said(path, monkeypatch):
+    def none(_descriptor, _how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(FileError, match=r"cannot lock .*\.lock: No locks available"):
+        append(path, [roi("B")], EXPERIMENT)
+    path.with_name(".p.toml.lock").unlink()
+    path.with_name(".p.toml.lock").mkdir()
+    with pytest.raises(FileError, match="it is a folder"):
+        append(path, [roi("B")], EXPERIMENT)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_lock_that_only_its_owner_may_write_locks_for_others(listed):
+    append(listed, [roi("first")], EXPERIMENT)
+    lock = listed.with_name(".p.toml.lock")
+    os.removexattr(lock, ACL)
+    lock.chmod(0o644)
+    assert _in_process(_append_as, listed, LISTED_USER, []) == 0
+    assert names(listed) == ["A", "first", "B"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

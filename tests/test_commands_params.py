@@ -62,6 +62,22 @@ def test_check_of_a_right_file(path: Path, capsys: pytest.CaptureFixture[str]) -
     )
 
 
+def test_check_notes_files_of_masks_that_nothing_names(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks = path.parent / "masks"
+    masks.mkdir()
+    for number in (1, 2):
+        (masks / f"det_r0012_{number}.h5").touch()
+    other = path.with_name("other.toml")
+    other.write_text('file = "masks/det_r0012_1.h5"')
+    assert main(["check", str(path)]) == 0
+    _, *notes = capsys.readouterr().out.splitlines()
+    assert notes == [
+        f"  note: no parameter file beside it names {masks}/det_r0012_2.h5"
+    ]
+
+
 def test_check_of_a_wrong_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text(TEXT.replace("thresADU", "tresADU").replace("25-", "25-3"))
     assert main(["check", str(path)]) == 2

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import fcntl
+import importlib
 import itertools
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -267,6 +269,51 @@ def test_a_venv_of_somebody_else_is_left_alone(checkout, bare):
     assert done.returncode == 2
     assert "it stays" in done.stderr
     assert checkout.venv.exists()
+
+
+@pytest.fixture
+def theirs(checkout, monkeypatch):
+    """The bootstrap of a checkout of another user, in which we cannot write."""
+    monkeypatch.delitem(sys.modules, "environment", raising=False)
+    checkout.modules()
+    module = importlib.import_module("environment")
+    monkeypatch.setattr(module, "usable_here", lambda modules=(): False)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    yield module
+    del sys.modules["environment"]
+
+
+def test_what_to_do_about_it_is_said_in_one_line(theirs, checkout, monkeypatch):
+    with pytest.raises(theirs.SetupError) as error:
+        theirs.find_or_make()
+    text = str(error.value)
+    owner = checkout.root.owner()
+    assert f"ask {owner}, whose it is, to type `make env` there" in text
+    assert "a checkout of your own, which takes Python 3.11 to 3.13" in text
+    assert "\n" not in text
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(theirs.SetupError, match=r"ask user \d+,"):
+        theirs.find_or_make()
+
+
+def test_an_old_environment_of_another_user_is_used(theirs, checkout, capsys):
+    checkout.complete()
+    (checkout.root / "constraints.txt").write_text("another==1\n")
+    assert theirs.find_or_make() == str(checkout.venv / "bin/python")
+    assert "is not up to date; ask" in capsys.readouterr().err
+
+
+def test_what_is_remembered_need_not_be_writable(theirs, checkout, monkeypatch):
+    checkout.complete()
+    os.utime(checkout.venv / ".ready", (1, 1))
+
+    def refused(*_arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert theirs.find_or_make() == str(checkout.venv / "bin/python")
+    (checkout.venv / ".asked").mkdir()
+    theirs.remember("python")
 
 
 def test_removing_takes_the_venv_and_nothing_else(checkout, bare):

@@ -1,6 +1,8 @@
 """Masks and sums in a parameter file: their entries, files, and use by the producer."""
 
 import hashlib
+import os
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -81,6 +83,28 @@ def test_each_mask_has_a_file_of_its_own(path, export, good):
         export(mask(array))
     files = [e.values["file"] for e in ParameterFile.load(path).entries]
     assert files == [f"masks/jungfrau1M_r0001_{n}.h5" for n in (1, 2)]
+
+
+def test_what_killed_sessions_left_goes_after_an_hour(path, export, good):
+    masks = path.parent / "masks"
+    masks.mkdir(parents=True)
+    left = [masks / ".jungfrau1M_r0001_1.0123_abc.h5", masks / "jungfrau1M_r0001_1.h5"]
+    for file in left:
+        file.touch()
+    export(mask(good))  # they may be of a session at work
+    assert all(file.exists() for file in left)
+    for file in left:
+        os.utime(file, (0, 0))
+    unused = masks / "jungfrau1M_r0001_7.h5"
+    unused.write_bytes(b"a mask without an entry")
+    os.utime(unused, (0, 0))
+    export(mask(~good))
+    files = {e.values["file"] for e in ParameterFile.load(path).entries}
+    assert files == {f"masks/jungfrau1M_r0001_{n}.h5" for n in (1, 2)}
+    assert {p.name for p in masks.iterdir()} == {
+        *(Path(file).name for file in files),
+        unused.name,
+    }
 
 
 def test_good_pixels_are_those_of_cmask_and_of_every_mask(path, export, run, good):

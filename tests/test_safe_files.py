@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from smalldata_ana.errors import FileError
-from smalldata_ana.safe_files import make_folder, reason, replacing
+from smalldata_ana.safe_files import make_folder, reason, remove_asides, replacing
 
 ROOT = os.geteuid() == 0
 ACL = "system.posix_acl_access"
+DEFAULT_ACL = "system.posix_acl_default"
 
 
 @pytest.fixture
@@ -85,9 +86,15 @@ def test_the_group_of_a_replaced_file_is_kept(tmp_path: Path) -> None:
     assert path.stat().st_gid == 12345
 
 
-def acl_of_user_4242() -> bytes:
+def acl_of_user_4242(may: int = 6, others: int = 4) -> bytes:
     """An access list as the kernel stores it: user 4242 may read and write."""
-    entries = [(1, 6, -1), (2, 6, 4242), (4, 4, -1), (16, 6, -1), (32, 4, -1)]
+    entries = [
+        (1, may, -1),
+        (2, may, 4242),
+        (4, others, -1),
+        (16, may, -1),
+        (32, others, -1),
+    ]
     return (2).to_bytes(4, "little") + b"".join(
         tag.to_bytes(2, "little")
         + rights.to_bytes(2, "little")
@@ -105,6 +112,78 @@ def test_the_access_list_of_a_replaced_file_is_kept(tmp_path: Path) -> None:
         pytest.skip(f"no access lists in this file system: {error}")
     write(path, "new")
     assert os.getxattr(path, ACL) == acl_of_user_4242()
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A folder in which user 4242 may write by an access list, without a default."""
+    folder = tmp_path / "listed"
+    folder.mkdir()
+    try:
+        os.setxattr(folder, ACL, acl_of_user_4242(7, 5))
+    except (AttributeError, OSError) as error:
+        pytest.skip(f"no access lists in this file system: {error}")
+    return folder
+
+
+@pytest.mark.usefixtures("_narrow_umask")
+def test_who_may_write_in_a_folder_by_its_list_may_write_what_is_new(
+    listed: Path,
+) -> None:
+    write(listed / "a.txt", "new")
+    assert os.getxattr(listed / "a.txt", ACL) == acl_of_user_4242()
+    make_folder(listed / "a/b")
+    for folder in (listed / "a", listed / "a/b"):
+        assert os.getxattr(folder, ACL) == acl_of_user_4242(7, 5)
+        assert mode(folder) == 0o2775
+    write(listed / "a/b/c.txt", "new")
+    assert not list(listed.glob(".*"))
+
+
+@pytest.mark.usefixtures("_narrow_umask")
+def test_the_default_list_of_a_folder_goes_before_its_list(listed: Path) -> None:
+    os.setxattr(listed, DEFAULT_ACL, acl_of_user_4242(7, 0))
+    write(listed / "a.txt", "new")
+    assert mode(listed / "a.txt") == 0o664
+    make_folder(listed / "a")
+    assert os.getxattr(listed / "a", ACL) == acl_of_user_4242(7, 0)
+    assert mode(listed / "a") == 0o2770
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give a folder to any group")
+def test_what_is_new_is_of_the_group_of_its_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, -1, 12345)
+    write(tmp_path / "a.txt", "new")
+    make_folder(tmp_path / "a/b")
+    for name in ("a.txt", "a", "a/b"):
+        assert (tmp_path / name).stat().st_gid == 12345
+
+
+def test_a_folder_that_another_session_has_just_made_is_kept(
+    listed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def late(self: Path, target: Path) -> Path:
+        target.mkdir()
+        (target / "theirs").touch()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    make_folder(listed / "a")
+    assert [p.name for p in listed.rglob("*")] == ["a", "theirs"]
+
+
+def test_what_killed_sessions_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    names = [".a.0123_abc.txt", ".a.0123.txt", ".b.0123_abc.txt", "a.txt"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_asides(tmp_path / "a.txt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
+    for name in names:
+        os.utime(tmp_path / name, (0, 0))
+    remove_asides(tmp_path / "a.txt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
 
 
 def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:

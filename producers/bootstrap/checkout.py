@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import pwd
 import sys
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -146,3 +147,31 @@ def newer_than_project():
     """Tell whether ``.venv`` is the newer by time: all that the launcher looks at."""
     changed = max(os.path.getmtime(path) for path in (PROJECT, CONSTRAINTS))
     return os.path.getmtime(READY) > changed
+
+
+def of_its_owner():
+    """Return the Python of a checkout in which we cannot write, perhaps an old one.
+
+    Raises
+    ------
+    SetupError
+        if there is none that we can use; the text says what to do
+    """
+    ask = f"ask {owner()}, whose it is, to type `make env` there"
+    if not complete():
+        raise SetupError(
+            f"there is no .venv in {CHECKOUT} that you can use, and you may not make "
+            f"one; {ask}, or type it in a checkout of your own, which takes "
+            "Python {}.{} to {}.{}".format(*OLDEST, *NEWEST)
+        )
+    tell(f"going on with {VENV}, which is not up to date; {ask}")
+    return PYTHON
+
+
+def owner():
+    """Return the name of the user whose checkout this is."""
+    number = os.stat(CHECKOUT).st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"

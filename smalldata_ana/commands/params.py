@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smalldata_ana.commands import add_log_level, run_command, set_log_level
+from smalldata_ana.detector.mask_entries import unused_files
 from smalldata_ana.errors import FileError, ParameterError, UsageError, counted
 from smalldata_ana.own_functions import load_functions
 from smalldata_ana.parameters import resolved
@@ -162,6 +163,8 @@ def _check(options: argparse.Namespace) -> None:
     if unchecked:
         calls = counted(unchecked, "entry", "entries")
         print(f"  but {calls} of own functions: not checked without --functions FILE")
+    for unused in unused_files(path.parent):
+        print(f"  note: no parameter file beside it names {unused}")
 
 
 def _load_functions(options: argparse.Namespace) -> None:

@@ -28,10 +28,12 @@ from smalldata_ana.detector.mask_files import (
 )
 from smalldata_ana.detector.mask_layers import layers_of
 from smalldata_ana.errors import FileError, ParameterError, did_you_mean
+from smalldata_ana.file_rights import FILE_MODE, take_over_rights
 from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.file import read_text
 from smalldata_ana.parameters.model import Parameters, register
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.safe_files import FILE_MODE, make_folder, reason
+from smalldata_ana.safe_files import make_folder, reason, remove_asides, remove_old
 
 FOLDER = "masks"
 """Where the files are, in the folder of the parameter file."""
@@ -190,13 +192,37 @@ def stored(entry: Entry, folder: Path) -> Entry:
     return replace(entry, values=values | dict(entry.values), array=None)
 
 
+def unused_files(folder: Path) -> list[Path]:
+    """Return the files of masks that no parameter file of a folder names.
+
+    Parameters
+    ----------
+    folder : of the parameter files
+
+    Raises
+    ------
+    FileError
+        if a parameter file cannot be read
+    """
+    masks = sorted((folder / FOLDER).glob("*_r*_*.h5"))
+    text = "".join(read_text(path) for path in folder.glob("*.toml")) if masks else ""
+    return [path for path in masks if f"{FOLDER}/{path.name}" not in text]
+
+
 def _new_file(folder: Path, entry: Entry) -> Path:
     """Make an empty file of a new name, which no other session can take then."""
     masks = make_folder(folder / FOLDER)
+    _remove_left(masks)
     detector = re.sub(r"[^\w.-]", "_", entry.detector)
     run = entry.made.get("run", entry.runs.begin)
     paths = (masks / f"{detector}_r{run:04d}_{n}.h5" for n in itertools.count(1))
     return next(path for path in paths if _made_anew(path))
+
+
+def _remove_left(masks: Path) -> None:
+    """Remove what sessions left that were killed while they wrote a mask."""
+    remove_asides(masks / "*.h5")
+    remove_old(masks.glob("*_r*_*.h5"), only_empty=True)
 
 
 def _made_anew(path: Path) -> bool:
@@ -207,6 +233,8 @@ def _made_anew(path: Path) -> bool:
         return False
     except OSError as error:
         raise FileError(f"cannot write {path}: {reason(error)}") from error
-    os.fchmod(descriptor, FILE_MODE)
-    os.close(descriptor)
+    try:
+        take_over_rights(descriptor, path.parent)
+    finally:
+        os.close(descriptor)
     return True

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smalldata_ana.errors import FileError, ParameterError
+from smalldata_ana.file_rights import FILE_MODE, take_over_rights
 from smalldata_ana.parameters import provenance
 from smalldata_ana.parameters.checking import all_together_problems, file_problems
 from smalldata_ana.parameters.entry import Entry
@@ -22,7 +23,7 @@ from smalldata_ana.parameters.file import ParameterFile, file_text, read_text
 from smalldata_ana.parameters.resolved import rivals
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.tables import Table
-from smalldata_ana.safe_files import FILE_MODE, make_folder, reason, replacing
+from smalldata_ana.safe_files import make_folder, reason, remove_asides, replacing
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def append(
         if the file cannot be read or written
     """
     path = Path(os.path.realpath(path))
+    backup = path.with_name(path.name + ".bak")
     with _locked(path):
+        remove_asides(path)
+        remove_asides(backup)
         old = read_text(path) if path.exists() else None
         start = file_text(experiment, ()) if old is None else old
         before = ParameterFile.parse(start, path, experiment)
@@ -84,7 +88,7 @@ def append(
         added = _added(before, after, entries)
         _check_additions(before, after, added)
         if old is not None:
-            with replacing(path.with_name(path.name + ".bak"), like=path) as aside:
+            with replacing(backup, like=path) as aside:
                 aside.write_bytes(old.encode())
         with replacing(path) as aside:
             aside.write_bytes(text.encode())
@@ -164,14 +168,23 @@ def _check_additions(
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock of a file that may be replaced: on a hidden file beside it."""
     lock = make_folder(path.parent) / f".{path.name}.lock"
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
-    except OSError as error:
-        raise FileError(f"cannot write {lock}: {reason(error)}") from error
-    try:
-        with contextlib.suppress(PermissionError):  # it is another user's, and open
-            os.fchmod(descriptor, FILE_MODE)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            descriptor = _opened(lock)
+            held.callback(os.close, descriptor)
+            if os.fstat(descriptor).st_uid == os.geteuid():
+                take_over_rights(descriptor, path if path.exists() else path.parent)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise FileError(f"cannot lock {lock}: {reason(error)}") from error
         yield
-    finally:
-        os.close(descriptor)
+
+
+def _opened(lock: Path) -> int:
+    """Open a lock; where only its owner may write, to read: that locks as well."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except PermissionError:
+        if not lock.exists():
+            raise
+        return os.open(lock, os.O_RDONLY)
