@@ -197,3 +197,24 @@ def _set_entries(path: int | Path, entries: tuple[_AclEntry, ...]) -> None:
     except OSError as error:
         if error.errno not in _NO_ACL:
             raise
+
+
+def open_lock(lock: Path, like: Path) -> int:
+    """Open a file to lock, which is made if need be; return its descriptor.
+
+    Where only its owner may write, it is opened to read: that locks as well.
+
+    Parameters
+    ----------
+    lock : the file
+    like : the file or folder whose users may lock it
+    """
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
+    except PermissionError:
+        if not lock.exists():
+            raise
+        descriptor = os.open(lock, os.O_RDONLY)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        take_over_rights(descriptor, like)
+    return descriptor

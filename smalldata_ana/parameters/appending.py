@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smalldata_ana.errors import FileError, ParameterError
-from smalldata_ana.file_rights import FILE_MODE, take_over_rights
+from smalldata_ana.file_rights import open_lock
 from smalldata_ana.parameters import provenance
 from smalldata_ana.parameters.checking import all_together_problems, file_problems
 from smalldata_ana.parameters.entry import Entry
@@ -170,21 +170,9 @@ def _locked(path: Path) -> Iterator[None]:
     lock = make_folder(path.parent) / f".{path.name}.lock"
     with contextlib.ExitStack() as held:
         try:
-            descriptor = _opened(lock)
+            descriptor = open_lock(lock, path if path.exists() else path.parent)
             held.callback(os.close, descriptor)
-            if os.fstat(descriptor).st_uid == os.geteuid():
-                take_over_rights(descriptor, path if path.exists() else path.parent)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError as error:
             raise FileError(f"cannot lock {lock}: {reason(error)}") from error
         yield
-
-
-def _opened(lock: Path) -> int:
-    """Open a lock; where only its owner may write, to read: that locks as well."""
-    try:
-        return os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
-    except PermissionError:
-        if not lock.exists():
-            raise
-        return os.open(lock, os.O_RDONLY)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smalldata_ana.errors import FileError
+from smalldata_ana.file_rights import open_lock
 from smalldata_ana.safe_files import make_folder, reason
 
 _NAME = "lock"
@@ -52,12 +53,11 @@ def _taken(path: Path) -> int:
         if another process holds it
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
+    descriptor = open_lock(path, path.parent)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_there(path, descriptor):
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+            _sign(descriptor)
             return descriptor
     except OSError:
         os.close(descriptor)
@@ -65,6 +65,13 @@ def _taken(path: Path) -> int:
     # Its holder has just removed it, because it has finished.
     os.close(descriptor)
     return _taken(path)
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock who holds it, as far as it can be written."""
+    with contextlib.suppress(OSError):
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
 
 
 def _is_there(path: Path, descriptor: int) -> bool:
