@@ -21,6 +21,7 @@ from smalldata_ana.sources.xtc_files import (
 
 StrPath = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
+Listed = Callable[[], Sequence[StreamFiles]]
 
 
 def open_run(
@@ -76,7 +77,7 @@ def open_run(
 
             return Hdf5Run(paths[0])
         streams = _wanted(streams_of_files(paths), recorders)
-        return _open_files(streams, exp, run, calib_dir, live)
+        return _open_files(lambda: streams, exp, run, calib_dir, live)
     if exp is None or run is None:
         raise UsageError("say which run: an experiment and a run, or files")
     where = places(exp, xtc_dir=xtc_dir, calib_dir=calib_dir)
@@ -84,8 +85,20 @@ def open_run(
         from smalldata_ana.simulation.experiment import ensure
 
         ensure(run, progress=progress)
-    streams = streams_of_run(where.xtc, exp, run)
-    return _open_streams(_wanted(streams, recorders), lambda _: where, live)
+    of_run = partial(streams_of_run, where.xtc, exp, run)
+    return _open_streams(lambda: _wanted(of_run(), recorders), lambda _: where, live)
+
+
+def late_streams(run: Run) -> list[str]:
+    """Return the files that begin streams of a run which came after it was opened.
+
+    Parameters
+    ----------
+    run : a run as `open_run` returns it; nothing of these streams is seen in it
+    """
+    from smalldata_ana.sources.psana2.scanned_run import ScannedRun
+
+    return run.late_streams() if isinstance(run, ScannedRun) else []
 
 
 def _wanted(streams: Sequence[StreamFiles], recorders: bool) -> Sequence[StreamFiles]:
@@ -99,14 +112,14 @@ def _wanted(streams: Sequence[StreamFiles], recorders: bool) -> Sequence[StreamF
 
 
 def _open_files(
-    streams: Sequence[StreamFiles],
+    listed: Listed,
     exp: str | None,
     number: int | None,
     calib_dir: StrPath | None,
     live: bool,
 ) -> Run:
     places_of = partial(places, calib_dir=calib_dir, loose_files=True)
-    opened = _open_streams(streams, places_of, live)
+    opened = _open_streams(listed, places_of, live)
     wrong = [
         f"{what} {got!r}, not {asked!r}"
         for what, asked, got in (
@@ -153,12 +166,12 @@ class ExperimentConstants:
 
 
 def _open_streams(
-    streams: Sequence[StreamFiles], places_of: Callable[[str], Places], live: bool
+    listed: Listed, places_of: Callable[[str], Places], live: bool
 ) -> Run:
     from smalldata_ana.sources.psana2.scanned_run import ScannedRun
 
     return ScannedRun(
-        streams,
+        listed,
         lambda experiment: ExperimentConstants(places_of(experiment)),
         live=live,
     )

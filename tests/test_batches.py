@@ -190,6 +190,12 @@ class TestSupply:
         expected = cut(min(limit, lengths[-1]), 10)
         assert taken(Live(GrowingRun(lengths), 10, limit, ())) == expected
 
+    def test_live_tells_when_it_looks_again(self):
+        looks = []
+        supply = Live(GrowingRun([9, 9, 12]), 10, None, (), lambda: looks.append(1))
+        assert taken(supply) == cut(12, 10)
+        assert len(looks) == 3
+
     def test_live_waits_for_a_whole_batch(self):
         supply = Live(GrowingRun([9, 10, 12, 15]), 10, None, ())
         assert supply.take() is None

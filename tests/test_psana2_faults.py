@@ -89,7 +89,7 @@ def test_missing_data_file_beside_its_offset_file(tmp_path: Path) -> None:
         made.files[1],
         made.xtc_dir / "smalldata" / made.files[1].name.replace("xtc2", "smd.xtc2"),
     )
-    both = ScannedRun([first, second], lambda _: pytest.fail)
+    both = ScannedRun(lambda: [first, second], lambda _: pytest.fail)
     assert len(both) == 8
     (problem,) = both.problems
     assert problem == (

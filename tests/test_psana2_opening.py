@@ -15,7 +15,7 @@ from smalldata_ana.errors import (
     SmallDataError,
     UsageError,
 )
-from smalldata_ana.opening import open_run
+from smalldata_ana.opening import late_streams, open_run
 from smalldata_ana.simulation.run_spec import DetectorSpec
 from smalldata_ana.simulation.run_writer import SimulatedRun
 from smalldata_ana.sources.datagrams import unfinished
@@ -101,6 +101,29 @@ def test_run_that_grows(tmp_path: Path, with_smd: bool) -> None:
     # the files have other names now, and are found under them
     found.close()
     assert found.read("cspad140k", 0) is not None
+
+
+def test_streams_that_come_after_the_run_was_opened(
+    bare: SimulatedRun, tmp_path: Path
+) -> None:
+    first, second = (tmp_path / path.name for path in bare.files)
+    first.hardlink_to(bare.files[0])
+    found = open_run("xppsim01", 1, xtc_dir=tmp_path)
+    loose = open_run(files=[first])
+    assert late_streams(found) == []
+    unfinished(second).hardlink_to(bare.files[1])
+    (tmp_path / second.name.replace("-c000", "-c001")).hardlink_to(bare.files[1])
+    assert late_streams(found) == [second.name]
+    assert late_streams(loose) == []
+    assert "cspad140k" not in found.detectors
+    again = open_run("xppsim01", 1, xtc_dir=tmp_path)
+    assert late_streams(again) == []
+    assert "cspad140k" in again.detectors
+    unfinished(second).rename(second)
+    assert late_streams(again) == []
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert late_streams(again) == []
 
 
 def test_no_descriptor_is_leaked(bare: SimulatedRun) -> None:

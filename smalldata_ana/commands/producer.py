@@ -22,7 +22,7 @@ from smalldata_ana.commands.runs import (
     opened,
     workers_of,
 )
-from smalldata_ana.errors import UsageError, listing
+from smalldata_ana.errors import ParameterError, UsageError, listing
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.resolved import Resolved
@@ -84,17 +84,17 @@ def _produce(
     options: argparse.Namespace, number: int | None, workers: Callable[[], Workers]
 ) -> int:
     """Make the file of one run; return the exit code."""
-    from smalldata_ana.places import places
     from smalldata_ana.producing.production import Production
 
-    run = opened(options, number, live=options.live, recorders=not options.norecorder)
+    run = opened(
+        options,
+        number,
+        live=options.live,
+        recorders=not options.norecorder,
+        needed=lambda run: _needed(options, run),
+    )
     try:
-        where = places(
-            run.experiment,
-            params=options.params,
-            directory=options.directory,
-            loose_files=options.files is not None,
-        )
+        where = _places(options, run)
         file = where.smalldata_file(run.number)
         choices = _choices(options)
         limit, compression = options.nevents, options.compression
@@ -127,6 +127,32 @@ def _produce(
     if options.postRuntable:
         tell_run_table(run, begin, workers().number, choices.default, options.url)
     return EXIT_INCOMPLETE if result.problems else 0
+
+
+def _places(options: argparse.Namespace, run: Run) -> Places:
+    from smalldata_ana.places import places
+
+    return places(
+        run.experiment,
+        params=options.params,
+        directory=options.directory,
+        loose_files=options.files is not None,
+    )
+
+
+def _needed(options: argparse.Namespace, run: Run) -> list[str]:
+    """Return the area detectors without which the work cannot begin."""
+    from smalldata_ana.parameters.record import is_used
+
+    choices = _choices(options)
+    if choices.default:
+        return []
+    resolved = _resolved(options, run, _places(options, run), choices)
+    if resolved.may_lack:
+        return []
+    if choices.detectors is not None:
+        return choices.detectors
+    return [name for name, entries in resolved.detectors.items() if is_used(entries)]
 
 
 def _plan(
@@ -179,7 +205,6 @@ def _resolved(
 ) -> Resolved:
     """Return the parameters of a run, from wherever the user wants them."""
     from smalldata_ana.own_functions import load_functions
-    from smalldata_ana.parameters.file import ParameterFile
     from smalldata_ana.producing.choices import no_parameters
 
     functions = load_functions(options.functions) if options.functions else None
@@ -188,10 +213,23 @@ def _resolved(
 
         folders = [Path(sys.argv[0]).parent, where.params.parent]
         path = config_file(options.config, folders)
-        found = resolved_of_config(path, run.number, run.experiment)
+        present = run.detectors
+        found = resolved_of_config(path, run.number, run.experiment, present)
     elif not where.params.exists() and choices.need_no_parameters:
         found = no_parameters(run, where.params)
     else:
-        file = ParameterFile.load(where.params, run.experiment)
-        found = file.resolve(run.number)
+        found = _of_file(where.params, run, choices)
     return replace(found, functions=functions)
+
+
+def _of_file(path: Path, run: Run, choices: Choices) -> Resolved:
+    """Return what a parameter file says; what is wrong with it is told all at once."""
+    from smalldata_ana.parameters.file import ParameterFile
+    from smalldata_ana.producing.planning import problems_of
+
+    try:
+        return ParameterFile.load(path, run.experiment).resolve(run.number)
+    except ParameterError as error:
+        right = ParameterFile.right_part(path, run.experiment)
+        told = problems_of(run, right.resolve(run.number), choices) if right else []
+        raise ParameterError("\n".join([str(error), *told])) from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,8 @@ FILE: dict[str, Any] = {"type": Path, "metavar": "FILE"}
 FLAG: dict[str, Any] = {"action": "store_true"}
 """Kinds of options."""
 
-_POLL = 1.0
-"""Between two looks for the files of a run [s]."""
+POLL = 1.0
+"""Between two looks for files and events of a run [s]."""
 
 
 def add_run(add: Callable[..., Any]) -> None:
@@ -154,43 +155,43 @@ def opened(
     *,
     live: bool = False,
     recorders: bool = True,
+    needed: Callable[[Run], Collection[str]] = lambda run: (),
 ) -> Run:
-    """Open a run, as soon as its files are there.
+    """Open a run, as soon as so much of it is there that it is known.
 
     Parameters
     ----------
     options : ``experiment``, ``xtc_dir``, ``files``, ``calib_dir`` and ``wait``
     number : of the run, or None for that of the files
     live, recorders : as `smalldata_ana.opening.open_run` takes them
+    needed : names, for a run that is being taken, the detectors that must have data
     """
+    from smalldata_ana.commands.beginning import Beginning
     from smalldata_ana.opening import open_run
 
-    experiment = options.experiment if options.files else experiment_of(options)
-    end = time.monotonic() + options.wait
+    open_now = partial(
+        open_run,
+        options.experiment if options.files else experiment_of(options),
+        number,
+        xtc_dir=options.xtc_dir,
+        files=options.files,
+        calib_dir=options.calib_dir,
+        live=live,
+        recorders=recorders,
+    )
+    run = _opened_within(open_now, options.wait)
+    if not run.growing:
+        return run
+    return Beginning(run, open_now, needed(run)).wait()
+
+
+def _opened_within(open_now: Callable[[], Run], seconds: float) -> Run:
+    """Open a run whose files may not be there yet."""
+    end = time.monotonic() + seconds
     while True:
         try:
-            run = open_run(
-                experiment,
-                number,
-                xtc_dir=options.xtc_dir,
-                files=options.files,
-                calib_dir=options.calib_dir,
-                live=live,
-                recorders=recorders,
-            )
+            return open_now()
         except RunNotFound:
             if time.monotonic() > end:
                 raise
-            time.sleep(min(_POLL, options.wait))
-        else:
-            _wait_for_begin(run)
-            return run
-
-
-def _wait_for_begin(run: Run) -> None:
-    """Wait until there is so much of a run that is being taken that it is known."""
-    from smalldata_ana.producing.planning import FIRST
-
-    while run.growing and len(run) < FIRST:
-        time.sleep(_POLL)
-        run.refresh()
+            time.sleep(min(POLL, seconds))

@@ -13,7 +13,6 @@ from smalldata_ana.errors import ParameterError, counted, did_you_mean
 from smalldata_ana.event_data.scalars import Scalars
 from smalldata_ana.event_data.tables import EPICS
 from smalldata_ana.event_data.topic import (
-    FIRST_EVENTS,
     LARGEST_ARRAY,
     field_of,
     is_text,
@@ -22,6 +21,7 @@ from smalldata_ana.event_data.topic import (
 )
 from smalldata_ana.places import hutch_of
 from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.first_events import first_events
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def first_values(run: Run, values: Iterable[EpicsValue]) -> dict[str, Any]:
     values : which; one without a value in the first events is NaN, or no text
     """
     values = list(values)
-    events = np.arange(min(len(run), FIRST_EVENTS))
+    events = np.arange(first_events(run))
     if not values or not len(events):
         return {}
     columns = run.scalar_columns([v.scalar for v in values], events)

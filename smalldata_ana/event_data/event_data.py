@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,8 @@ from smalldata_ana.sources.light_rules import (
     rule_of,
 )
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class EventData:
@@ -56,7 +59,12 @@ class EventData:
 
     @classmethod
     def of(
-        cls, run: Run, parameters: EventParameters, *, epics_all: bool = False
+        cls,
+        run: Run,
+        parameters: EventParameters,
+        *,
+        epics_all: bool = False,
+        may_lack: bool = False,
     ) -> Self:
         """Find out what a run has.
 
@@ -65,16 +73,25 @@ class EventData:
         run : the run, from its first event on
         parameters : what is wanted
         epics_all : True to store all EPICS values, also those that are not named
+        may_lack : True to leave out EPICS values and integrating detectors that the
+            run does not have, with a warning
 
         Raises
         ------
         ParameterError
             if something is named that the run does not have: all at once, one a line
         """
-        problems = list(_unknown_names(run, parameters))
+        problems = list(_unknown_arrays(run, parameters))
+        lacking: list[str] = []
         names = EpicsNames(run)
-        epics = names.find_all([*usual(names, run), *parameters.epics], problems)
-        once = names.find_all(parameters.epics_once, problems)
+        epics = names.find_all([*usual(names, run), *parameters.epics], lacking)
+        once = names.find_all(parameters.epics_once, lacking)
+        integrating = _integrating(run, parameters, lacking)
+        if may_lack:
+            for problem in lacking:
+                logger.warning("%s It is left out", problem)
+        else:
+            problems += lacking
         tool = _time_tool(run, parameters, problems)
         if problems:
             raise ParameterError("\n".join(f"[event]: {p}" for p in problems))
@@ -92,7 +109,7 @@ class EventData:
         if epics_all:
             every = names.find_all(names.all, problems)
             topics.append(epics_columns(run, every, "epicsAll"))
-        return cls(rule, tuple(topics), once, tuple(parameters.integrating))
+        return cls(rule, tuple(topics), once, integrating)
 
     @cached_property
     def fields(self) -> Mapping[str, Field]:
@@ -153,14 +170,20 @@ def _time_tool(
         return None
 
 
-def _unknown_names(run: Run, parameters: EventParameters) -> Iterator[str]:
-    """Say which arrays and integrating detectors the run does not have."""
-    where = f"{run.experiment} run {run.number}"
+def _unknown_arrays(run: Run, parameters: EventParameters) -> Iterator[str]:
+    """Say which arrays the run does not have."""
     for name in parameters.arrays:
         if name not in run.scalars:
             arrays = [n for n, info in run.scalars.items() if info.shape]
-            yield unknown("array", name, arrays, where)
-    detectors = list(dict.fromkeys([*run.detectors, *beamline_detectors(run)]))
-    for name in parameters.integrating:
-        if name not in detectors:
-            yield unknown("detector", name, detectors, where)
+            yield unknown("array", name, arrays, f"{run.experiment} run {run.number}")
+
+
+def _integrating(
+    run: Run, parameters: EventParameters, problems: list[str]
+) -> tuple[str, ...]:
+    """Return the integrating detectors; say which ones the run does not have."""
+    known = list(dict.fromkeys([*run.detectors, *beamline_detectors(run)]))
+    where = f"{run.experiment} run {run.number}"
+    lacking = [name for name in parameters.integrating if name not in known]
+    problems += [unknown("detector", name, known, where) for name in lacking]
+    return tuple(name for name in parameters.integrating if name in known)

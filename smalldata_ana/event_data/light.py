@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.protocol import MISSING_INTEGER, Field
-from smalldata_ana.event_data.topic import FIRST_EVENTS, INTEGER, Seen
+from smalldata_ana.event_data.topic import INTEGER, Seen
 from smalldata_ana.sources.base import Array, Indices, Run
+from smalldata_ana.sources.first_events import first_events
 from smalldata_ana.sources.light_rules import LightRule
 from smalldata_ana.sources.light_status import DESTINATION, light_status
 
@@ -109,7 +110,7 @@ class EventCodes:
         rule : what tells of light; its codes are taken wherever there is timing data
         """
         reads = (EVENT_CODES,) if EVENT_CODES in run.scalars else ()
-        table = run.event_codes(np.arange(min(len(run), FIRST_EVENTS)))
+        table = run.event_codes(np.arange(first_events(run)))
         if not (table >= 0).any():
             return cls((), reads)
         told = {code for codes in rule.lights.values() for code in codes.all}

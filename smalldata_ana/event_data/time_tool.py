@@ -187,6 +187,15 @@ def find_time_tool(
             where = f"{run.experiment} run {run.number}"
             raise ParameterError(unknown("time tool", name, known, where))
     if not found:
+        if calibration is not None:
+            logger.warning(
+                "ttCalib of [event] has no effect: %s run %d has no time tool, neither "
+                "fields FLTPOS of a detector or of EPICS values, nor %d values of a "
+                "detector called like *timetool* or *_tt; name it with timetool",
+                run.experiment,
+                run.number,
+                len(MEANINGS),
+            )
         return None
     tool = TimeTool(found[0].sources, calibration)
     logger.info("the time tool is %s", found[0].name)

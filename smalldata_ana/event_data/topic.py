@@ -18,9 +18,6 @@ NUMBER = np.dtype(np.float64)
 LARGEST_ARRAY = 4096
 """How many values of a scalar an event may have, if it is not asked for by name."""
 
-FIRST_EVENTS = 1000
-"""How many events decide which event codes there are."""
-
 Mask = npt.NDArray[np.bool_]
 
 

@@ -21,8 +21,9 @@ from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.detector.sums import COUNT
 from smalldata_ana.detector.user_data import environment_scalars
-from smalldata_ana.errors import ParameterError
+from smalldata_ana.errors import ParameterError, SmallDataError, UserCodeError
 from smalldata_ana.event_data import EventData
+from smalldata_ana.parameters.record import is_used
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance
@@ -31,9 +32,7 @@ from smalldata_ana.producing.choices import ALL, Choices
 from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.events import Event
-
-FIRST = 1000
-"""Events that tell how often a detector has data."""
+from smalldata_ana.sources.first_events import first_events
 
 _SLOW = 0.5
 """Share of events with data below which a detector has rows of its own."""
@@ -162,7 +161,12 @@ def _built(
     problems: list[str] = []
     event_data, detectors = None, None
     try:
-        event_data = EventData.of(run, resolved.event, epics_all=choices.epics_all)
+        event_data = EventData.of(
+            run,
+            resolved.event,
+            epics_all=choices.epics_all,
+            may_lack=resolved.may_lack,
+        )
     except ParameterError as error:
         problems.append(f"{resolved.path}: {error}")
     wanted = not choices.default
@@ -173,6 +177,26 @@ def _built(
     if event_data is None or detectors is None:
         raise ParameterError("\n".join(problems))
     return event_data, detectors
+
+
+def problems_of(run: Run, resolved: Resolved, choices: Choices) -> list[str]:
+    """Return what of the parameters does not fit a run, one sentence each.
+
+    Parameters
+    ----------
+    run : the run
+    resolved : the parameters for it, as far as they can be read
+    choices : options that change them
+    """
+    used = any(map(is_used, resolved.detectors.values()))
+    choices = choices if used else replace(choices, default=True)
+    try:
+        _built(run, choices.applied(run, resolved), choices)
+    except UserCodeError:
+        return []  # it is told when the parameters are right
+    except SmallDataError as error:
+        return str(error).splitlines()
+    return []
 
 
 def in_numbers(run: Run, resolved: Resolved) -> Resolved:
@@ -201,7 +225,7 @@ def _see_first(run: Run, detector: DetObject) -> None:
 
 def _share(run: Run, detector: str) -> float:
     """Return in which part of the first events a detector has data."""
-    return float(run.contributed(detector)[:FIRST].mean())
+    return float(run.contributed(detector)[: first_events(run)].mean())
 
 
 def _gap(run: Run, detector: DetObject) -> int:
@@ -233,6 +257,7 @@ def _digest(
         "run": [run.experiment, run.number],
         "parameters": resolved.digest(),
         "event": {path: repr(field) for path, field in event_data.fields.items()},
+        "detectors": {d.name: repr(run.detectors[d.detname]) for d in detectors},
         "results": {d.name: repr(d.fields) for d in detectors},
         "sums": {d.name: list(d.sums) for d in detectors},
         "constants": provenance.constants(detectors),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smalldata_ana.opening import late_streams
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.executors import Workers
@@ -147,7 +148,8 @@ class Production:
 
     def _supply(self) -> Supply:
         if self.plan.run.growing:
-            return Live(self.plan.run, self.plan.size, self.limit, self._finished)
+            run, size = self.plan.run, self.plan.size
+            return Live(run, size, self.limit, self._finished, self._publish)
         batches = self.plan.batches(self.limit)
         return Whole(b for b in batches if b not in self._finished)
 
@@ -165,9 +167,12 @@ class Production:
 
     def _take(self, done: Done) -> None:
         self._finished.take(done)
+        self._publish()
+        self._tell()
+
+    def _publish(self) -> None:
         if self._view is not None:
             self._view.publish(self._finished.batches)
-        self._tell()
 
     def _tell(self) -> None:
         run = self.plan.run
@@ -178,7 +183,15 @@ class Production:
         found = dict.fromkeys(
             [*self.plan.run.problems, *sorted(result.report.problems)]
         )
-        return [*found, *(f"{b} killed every worker" for b in result.given_up)]
+        return [
+            *found,
+            *(
+                f"{name} appeared later, and nothing of this stream is in the file; "
+                "run the producer again, without --live"
+                for name in late_streams(self.plan.run)
+            ),
+            *(f"{b} killed every worker" for b in result.given_up),
+        ]
 
     def _record(self, result: Result) -> Mapping[str, Any]:
         return {

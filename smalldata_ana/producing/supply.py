@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 from smalldata_ana.producing.batches import Batch
@@ -46,15 +46,22 @@ class Live:
     size : of a batch
     limit : number of events after which it ends, or None
     finished : batches that are done already
+    look : is called whenever the run is looked at again
     """
 
     def __init__(
-        self, run: Run, size: int, limit: int | None, finished: Container[Batch]
+        self,
+        run: Run,
+        size: int,
+        limit: int | None,
+        finished: Container[Batch],
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
         self._size = size
         self._limit = limit
         self._finished = finished
+        self._look = look
         self._number = 0
         self._end = 0
 
@@ -68,6 +75,7 @@ class Live:
         """Return the next batch: a whole one, or the last."""
         if self._run.growing:
             self._run.refresh()
+            self._look()
         last = self._full or not self._run.growing
         while not self.over:
             end = min(self._end + self._size, self._events)

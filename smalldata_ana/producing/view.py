@@ -23,7 +23,7 @@ from smalldata_ana.smalldata.batch import COUNT, length_path
 from smalldata_ana.smalldata.layout import Layout
 from smalldata_ana.smalldata.parts import Location, locations
 
-INTERVAL = 10.0
+INTERVAL = 5.0
 """Between two views, at least [s]."""
 
 _SHARE = 20
@@ -44,16 +44,17 @@ class View:
         self._target = target
         self._tables = part_file.tables_of(job)
         self._due = time.monotonic()
+        self._shown = 0
 
     def publish(self, batches: Sequence[Batch]) -> None:
-        """Show these batches, unless the last view is young.
+        """Show these batches, unless the last view is young or has them all.
 
         Parameters
         ----------
         batches : whose parts are complete, in the order of the events
         """
         begin = time.monotonic()
-        if begin < self._due or not batches:
+        if begin < self._due or len(batches) == self._shown:
             return
         paths = [self._job.part_path(batch) for batch in batches]
         with replacing(self._target) as aside, h5py.File(aside, "w") as file:
@@ -63,6 +64,7 @@ class View:
                     if field.length is not Length.RAGGED:
                         _show(file, path, field, group, locations(layout)[path], paths)
             file.attrs["unfinished"] = f"{len(batches)} finished batches"
+        self._shown = len(batches)
         now = time.monotonic()
         self._due = now + max(INTERVAL, _SHARE * (now - begin))
 
@@ -101,5 +103,4 @@ def _show(
             layout[begin : begin + rows] = source
         begin += rows
     dataset = file.create_virtual_dataset(path, layout)
-    if field.unit:
-        dataset.attrs["units"] = field.unit
+    dataset.attrs.update(field.texts())

@@ -71,7 +71,8 @@ class RunSpec:
     chunk_after : a new chunk file begins after so many events; 0: never
     truncate_at : event in the middle of which the file of the first detector's first
         stream ends; None: it is whole
-    rate : events per second at which the files grow; None: as fast as possible
+    rate : events per second, at which the files grow too; None: as at the beamline,
+        with files that are written as fast as possible
     with_smd : True to write offset files too
     with_constants : True to write the constants into `SimulatedRun.calib_dir`
     """
@@ -217,4 +218,5 @@ def truth_of_shots(spec: RunSpec, shots: Sequence[Shot]) -> Truth:
 
 def time_of(spec: RunSpec, event: int) -> int:
     """Return when an event was [ns since 1990]."""
-    return _EPOCH + spec.run * _HOUR + (event + 1) * _EVENT_NS
+    interval = _EVENT_NS if spec.rate is None else round(1e9 / spec.rate)
+    return _EPOCH + spec.run * _HOUR + (event + 1) * interval

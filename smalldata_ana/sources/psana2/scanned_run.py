@@ -30,7 +30,7 @@ class ScannedRun(Psana2Run):
 
     Parameters
     ----------
-    streams : the files of the run
+    listed : returns the files of the run that there are now
     constants_of : gives for the experiment what finds constants of its detectors; it
         has to be such that it can be pickled
     live : True if the run may still grow
@@ -49,12 +49,14 @@ class ScannedRun(Psana2Run):
 
     def __init__(
         self,
-        streams: Sequence[StreamFiles],
+        listed: Callable[[], Sequence[StreamFiles]],
         constants_of: Callable[[str], ConstantsFor],
         *,
         live: bool = False,
     ) -> None:
         psana()
+        self._listed = listed
+        streams = listed()
         configured_by = tuple(s.offsets or s.data for s in streams)
         configurations = [configuration(path) for path in configured_by]
         decoders = [decoder(one) for one in configurations]
@@ -97,6 +99,20 @@ class ScannedRun(Psana2Run):
     def growing(self) -> bool:
         """True while the run is being taken."""
         return self.index.unfinished
+
+    def late_streams(self) -> list[str]:
+        """Return the first files of streams that came after the run was opened.
+
+        Nothing of them is seen here, as the events of a run have the numbers that they
+        have.
+        """
+        known = {stream.files[0].name for stream in self.index.streams}
+        try:
+            names = [stream.data.name for stream in self._listed()]
+        except RunNotFound:
+            # the files were moved meanwhile, which their reader tells
+            return []
+        return [name for name in names if name not in known]
 
     @property
     def problems(self) -> Sequence[str]:
