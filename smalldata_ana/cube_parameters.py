@@ -233,6 +233,10 @@ class CubeParameters(Parameters):
         "<det>]"
     )
     add = List(Unicode(), help="variables that are summed in each bin: 'ipm2/sum'")
+    may_lack = Bool(
+        False,
+        help="leave out variables of 'add' that the run does not have, with a warning",
+    )
     nevents = Int(
         None,
         allow_none=True,

@@ -298,7 +298,8 @@ def test_results_of_functions_come_from_the_small_data(run, tmp_path):
         ('bins = { var = "diode/channels", edges = [0, 1] }', ParameterError,
          "4 values in each event"),
         ('selections = [["ipm2/sum", 0]]', ParameterError, "is not .variable, low"),
-        ('add = ["scan/lxt"]', ParameterError, "binned in"),
+        ('add = ["ipm2/summ"]', NameNotFound,
+         "the nearest of [0-9]+ are 'ipm2/sum', '[^']+', '[^']+'. Did you mean 'ipm2"),
         ("[cube.c.detectors.jungfrau]", DetectorNotFound, "Did you mean 'jungfrau1M'"),
         ("[cube.c.detectors.jungfrau1M]\nthresADUs = 3", ParameterError,
          "Did you mean 'thresADU'"),
@@ -310,6 +311,33 @@ def test_results_of_functions_come_from_the_small_data(run, tmp_path):
 def test_errors(run, tmp_path, text, error, message):
     with pytest.raises(error, match=message):
         planned(run, tmp_path, text)
+
+
+def test_the_sum_of_what_the_cube_is_binned_in(run, tmp_path):
+    text = (
+        'laser = false\nadd = ["ipm2/sum"]\n'
+        'bins = [{ var = "ipm2/sum", edges = [0, 1, 2] }, { var = "scan/lxt" }]\n'
+    )
+    file = content(made(run, tmp_path, text).targets[0])
+    values = contents()["ipm2/sum"]
+    steps = np.repeat([0, 1, 2], EVENTS // 3)
+    expected, *_ = np.histogram2d(
+        values, steps, bins=[[0, 1, 2], [-0.5, 0.5, 1.5, 2.5]], weights=values
+    )
+    np.testing.assert_allclose(file["sum_ipm2__sum"], expected)
+    assert file["ipm2__sum"].tolist() == [0.5, 1.5]
+    assert file["ipm2__sum_nEntries"].sum() == file["nEntries"].sum()
+    assert file["std_ipm2__sum"].shape == (2, 3)
+
+
+def test_variables_that_may_lack(run, tmp_path, caplog):
+    text = 'laser = false\nmay_lack = true\nadd = ["ipm2/sum", "ipm3/sum"]\n'
+    file = content(made(run, tmp_path, text).targets[0])
+    assert "ipm2__sum_nEntries" in file
+    assert not any(name.startswith("ipm3") for name in file)
+    (told,) = [r.getMessage() for r in caplog.records if "ipm3" in r.getMessage()]
+    assert "Did you mean 'ipm2/sum'?" in told
+    assert "without it" in told
 
 
 def test_bins_hold_their_lower_edge_and_the_last_both():
@@ -364,8 +392,21 @@ def get_addBinVars(run):
     return {"ipm2/sum": [0.0, 2.0, 4]}
 jungfrau = {"source": "jungfrau1M", "full": 1, "image": 1, "thresADU": 6.5,
             "common_mode": 0}
-varList = ["diode/channels", jungfrau]
+varList = ["ipm2/sum", "ipm3/sum", "diode/channels", jungfrau]
 """
+
+
+def test_a_cube_config_makes_a_cube(run, tmp_path, caplog):
+    """It is binned in what it sums, and sums what the run does not have."""
+    path = tmp_path / "cube_config_xpp.py"
+    code = CONFIG.replace('"common_mode": 0', '"common_mode": -1')
+    path.write_text(f"import no_such_package\n{code}")
+    tables = cubes_of_config(path, 12)
+    assert "no module no_such_package" in caplog.text
+    wanted = replace(resolved(tmp_path, ""), tables=tables)
+    planned = plan(run, wanted, "cube", tmp_path / "parts", tmp_path / "small.h5")
+    assert planned.parameters.add == ["ipm2/sum", "diode/channels"]
+    assert "no variable 'ipm3/sum'" in caplog.text
 
 
 def test_cube_config(tmp_path):
@@ -379,7 +420,8 @@ def test_cube_config(tmp_path):
     assert parameters.axes[1].edges == (0, 0.5, 1, 1.5, 2)
     assert parameters.laser
     assert not parameters.use_tt
-    assert list(parameters.add) == ["diode/channels"]
+    assert list(parameters.add) == ["ipm2/sum", "ipm3/sum", "diode/channels"]
+    assert parameters.may_lack
     detector = parameters.of_detector("jungfrau1M")
     assert (detector.image, detector.thresADU, detector.common_mode) == (True, 6.5, 0)
     assert parameters.selections == [["ipm2/sum", 0.5, 1.9]]
@@ -394,6 +436,7 @@ def test_cube_config(tmp_path):
         ("filters = [['ipm2/sum', 0, 1]]", "variable, low, high, name"),
         ("def binBoundaries(run): return [1., 2., -0.1]", "not above 0"),
         ("def binBoundaries(run): raise KeyError('x')", "failed: KeyError"),
+        ("def binBoundaries(run): return print", "binBoundaries: .*print.* is no p"),
     ],
 )
 def test_cube_config_errors(tmp_path, text, message):

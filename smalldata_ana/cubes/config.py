@@ -18,7 +18,7 @@ import numpy as np
 
 from smalldata_ana.cube_parameters import CubeParameters
 from smalldata_ana.errors import FileError, ParameterError, listing
-from smalldata_ana.parameters.prod_config.evaluating import Evaluated, evaluate
+from smalldata_ana.parameters.prod_config.evaluating import Evaluated, evaluate, no_data
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.tables import CUBE, Table
 
@@ -82,6 +82,8 @@ def cubes_of_config(path: Path, run: int) -> tuple[Table, ...]:
     """
     functions = (_BINS, _MORE_BINS, _FILTERS)
     evaluated = evaluate(path, RunRange(run, run), functions)
+    if evaluated.lacks:
+        logger.warning("%s: %s", path, evaluated.lacks)
     for name in (*_IGNORED, "get_hist_list"):
         if name in {*evaluated.lists, *evaluated.settings, *evaluated.defined}:
             logger.warning("%s: %s is not read", path, name)
@@ -106,6 +108,7 @@ def _common(evaluated: Evaluated) -> Iterator[tuple[str, Any]]:
             yield name, bool(evaluated.settings[name])
     listed = evaluated.lists.get(_VARIABLES, [])
     yield "add", [one for one in listed if isinstance(one, str)]
+    yield "may_lack", True
     yield (
         "detectors",
         dict(
@@ -116,7 +119,10 @@ def _common(evaluated: Evaluated) -> Iterator[tuple[str, Any]]:
 
 def _value(evaluated: Evaluated, function: str) -> Any:
     """Return what a function says for the run, or None if there is none."""
-    return next(iter(evaluated.functions.get(function, [])), None)
+    value = next(iter(evaluated.functions.get(function, [])), None)
+    if strange := no_data(value):
+        raise ParameterError(f"{function}: {strange} is no parameter")
+    return value
 
 
 def _more_axes(evaluated: Evaluated) -> Iterator[dict[str, Any]]:

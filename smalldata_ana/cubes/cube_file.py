@@ -204,12 +204,17 @@ class CubeFile:
                 std = np.sqrt(np.maximum(square / number - (total / number) ** 2, 0))
             key, unit = stored_name(name), self._plan.fields[name].unit
             for path, array, unit_, meaning in (
-                (key, total, unit, f"sum of {name} in each bin"),
+                (self._key_of_sum(name), total, unit, f"sum of {name} in each bin"),
                 (f"std_{key}", std, unit, f"standard deviation of {name}"),
                 (f"{key}_nEntries", number, "", f"number of values of {name}"),
             ):
                 self._file[path] = array
                 _describe(self._file[path], unit_, meaning)
+
+    def _key_of_sum(self, name: str) -> str:
+        """Return the name of a sum: not that of the bins, if these are in it."""
+        key = stored_name(name)
+        return f"sum_{key}" if key in {a.key for a in self._plan.binning.axes} else key
 
     def _summed(self, values: Array, bins: npt.NDArray[np.int64]) -> Array:
         total = np.zeros((self._plan.binning.bins, *values.shape[1:]))
@@ -222,7 +227,7 @@ class CubeFile:
             for detector in self._plan.detectors
             for key in [*detector.fields, "data"]
         ]
-        numbers = ["nEntries", *map(stored_name, self._plan.binning.added)]
+        numbers = ["nEntries", *map(self._key_of_sum, self._plan.binning.added)]
         return [Plot(key, [key], self._axes_of(key)) for key in [*images, *numbers]]
 
     def _axes_of(self, key: str) -> list[tuple[str, str]]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,12 @@ from smalldata_ana.cubes.job import CubeJob, CubeTask
 from smalldata_ana.cubes.variables import Variables
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array, Field, Length
-from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
+from smalldata_ana.errors import (
+    DetectorNotFound,
+    NameNotFound,
+    ParameterError,
+    unknown,
+)
 from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved
@@ -30,6 +36,8 @@ from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch, batch_size
 from smalldata_ana.sources.base import Indices, Run
+
+logger = logging.getLogger(__name__)
 
 _KEPT = ("geometry", "mask", "common_mode")
 """Kinds of entries that say what an image is."""
@@ -163,8 +171,10 @@ def plan(
         Summing(detector, parameters.of_detector(detector.name))
     event_data = EventData.of(run, resolved.event, epics_all=True)
     variables = Variables(run, event_data, small_data, parameters.use_tt)
+    if parameters.may_lack:
+        parameters.add = list(_available(parameters.add, variables))
     binning = Binning.of(parameters, variables)
-    _check_names(parameters, binning)
+    _check_names(binning)
     size = _size(run, detectors)
     job = CubeJob(
         digest=_digest(run, chosen, parameters, detectors, binning, size),
@@ -265,13 +275,18 @@ def _check_fields(detector: DetObject) -> None:
             )
 
 
-def _check_names(parameters: CubeParameters, binning: Binning) -> None:
-    for axis in binning.axes:
-        if axis.name in parameters.add:
-            raise ParameterError(
-                f"add: {axis.name!r} is what the cube is binned in; its bins are "
-                "stored anyway"
-            )
+def _available(names: Iterable[str], variables: Variables) -> Iterator[str]:
+    """Yield the variables that a run has; tell about the others."""
+    for name in names:
+        try:
+            variables.field(name)
+        except NameNotFound as error:
+            logger.warning("add: %s The cube is made without it", error)
+        else:
+            yield name
+
+
+def _check_names(binning: Binning) -> None:
     names = [axis.name for axis in binning.axes]
     if len(set(names)) < len(names):
         raise ParameterError(f"the cube is binned in the same variable twice: {names}")

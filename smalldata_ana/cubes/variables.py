@@ -7,6 +7,7 @@ the small data of the run, the results of functions.
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,13 @@ import h5py
 import numpy as np
 
 from smalldata_ana.detector.protocol import MISSING_INTEGER, Field
-from smalldata_ana.errors import FileError, NameNotFound, ParameterError, unknown
+from smalldata_ana.errors import (
+    FileError,
+    NameNotFound,
+    ParameterError,
+    did_you_mean,
+    listing,
+)
 from smalldata_ana.event_data import EventData
 from smalldata_ana.event_data.topic import field_of, is_text
 from smalldata_ana.smalldata.layout import CONFIGURATION, SUMS, TIMESTAMP
@@ -36,6 +43,9 @@ _COUNTERS = ("scan/varStep", "scan/step_value")
 _ENCODER = "enc/lasDelay"
 _DELAYS = ("lxt", "lxt_ttc", "lxt_vitara", "lxt_fast", "txt")
 """What the nominal delay of the laser is called, in scans and EPICS [s]."""
+
+_NEAREST = 3
+"""Variables that are named where there is none of a name."""
 
 _PS = {"ps": 1.0, "fs": 1e-3, "ns": 1e3, "us": 1e6, "s": 1e12}
 """Picoseconds in a unit of time."""
@@ -211,10 +221,13 @@ class Variables:
                 f"{self.small_data}; make it with: python producers/smd_producer.py "
                 f"-e {self.run.experiment} -r {self.run.number}"
             )
-        known = dict.fromkeys(
-            [DELAY, *self.event_data.fields, *self._scalars, *self._results]
+        all_names = [DELAY, *self.event_data.fields, *self._scalars, *self._results]
+        known = list(dict.fromkeys(all_names))
+        near = difflib.get_close_matches(name, known, n=_NEAREST, cutoff=0.0)
+        return NameNotFound(
+            f"no variable {name!r} in {self._where}; the nearest of {len(known)} are "
+            f"{listing(near)}.{did_you_mean(name, known)}"
         )
-        return NameNotFound(unknown("variable", name, known, self._where))
 
     # -- the delay -------------------------------------------------------------------
 

@@ -148,6 +148,35 @@ def readable_entries(
             yield read_entry(path, row, name, lines.of(path, index))
 
 
+def right_entries(document: dict[str, Any], lines: toml_text.Lines) -> list[Entry]:
+    """Return the entries of a file with errors that can be checked further.
+
+    Without an entry that is wrong, those that depend on it would seem wrong too: of its
+    detector, the chained functions are left out, and all if it is no function.
+    """
+    wrong = [
+        (path, lines.of(path, index))
+        for path, rows in _arrays(document)
+        for index, row in enumerate(_rows(rows))
+        if path[2] not in kinds() or any(problems_of(path[2], row))
+    ]
+    touched = {path[1] for path, _ in wrong}
+    unclear = {path[1] for path, _ in wrong if not _is_function(path[2])}
+    places = {line for _, line in wrong}
+    return [
+        entry
+        for entry in readable_entries(document, lines)
+        if entry.line not in places
+        and entry.detector not in unclear
+        and (entry.of is None or entry.detector not in touched)
+    ]
+
+
+def _is_function(kind: str) -> bool:
+    model = model_of(kind) if kind in kinds() else None
+    return model is not None and model.is_named() and model.has_results
+
+
 def doubtful_entries(
     document: dict[str, Any], lines: toml_text.Lines
 ) -> Iterator[Entry]:

@@ -73,6 +73,34 @@ class ParameterFile:
         tables = tuple(readable_tables(document, lines))
         return cls(path, document["experiment"], entries, text, tables)
 
+    @classmethod
+    def right_part(
+        cls, path: str | os.PathLike[str], experiment: str | None = None
+    ) -> Self | None:
+        """Return what of a file with errors can be checked against a run.
+
+        Parameters
+        ----------
+        path, experiment : as `load` takes them
+
+        Returns
+        -------
+        None if the file is for another experiment or version, or is no TOML.
+        """
+        path = Path(path)
+        text = read_text(path)
+        try:
+            document = _document_of(text, path)
+        except ParameterError:
+            return None
+        lines = toml_text.Lines(text)
+        if any(checking.head_problems(document, lines, experiment)):
+            return None
+        entries = tuple(checking.right_entries(document, lines))
+        right = not any(table_problems(document, lines))
+        tables = tuple(readable_tables(document, lines)) if right else ()
+        return cls(path, document["experiment"], entries, text, tables)
+
     def resolve(self, run: int) -> Resolved:
         """Return what applies to a run; entries as `resolved.applying` says."""
         chosen = applying(self.entries, run)

@@ -7,7 +7,7 @@ file is never changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from smalldata_ana.errors import FileError, ParameterError, did_you_mean, listing
@@ -55,19 +55,23 @@ def config_file(name: str, folders: Sequence[Path]) -> Path:
     )
 
 
-def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
+def resolved_of_config(
+    path: Path, run: int, experiment: str, present: Collection[str] | None = None
+) -> Resolved:
     """Return what a ``prod_config`` says for a run.
 
-    As in smalldata_tools, every detector of its list takes part, a detector that the
-    run does not have is left out, and if it has no function of sums, the calibrated
-    images of all detectors are summed.  A function ``define_dets`` is called when the
-    detectors are made; those that it returns are as it made them.
+    As in smalldata_tools, every detector of its lists takes part, a detector or EPICS
+    value that the run does not have is left out, and if it has no function of sums, the
+    calibrated images of all detectors are summed.  A function ``define_dets`` is called
+    when the detectors are made; those that it returns are as it made them.
 
     Parameters
     ----------
     path : the file; it is executed in a process of its own
     run : the run
     experiment : its experiment
+    present : the detectors that it has, or None if that is not known; what is wrong for
+        others is a warning
 
     Raises
     ------
@@ -80,7 +84,7 @@ def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
     code = CodeFile.of(path)
     runs = RunRange(run, run)
     evaluated = evaluate(code.path, runs)
-    entries, table, notes = contents_of(evaluated, runs)
+    entries, table, notes = contents_of(evaluated, runs, present)
     for note in notes:
         if note.split()[0] != DEFINE_DETS:
             logger.warning("%s: %s", path, note)
@@ -99,7 +103,7 @@ def resolved_of_config(path: Path, run: int, experiment: str) -> Resolved:
 
 
 def contents_of(
-    evaluated: Evaluated, runs: RunRange
+    evaluated: Evaluated, runs: RunRange, present: Collection[str] | None = None
 ) -> tuple[list[Entry], Table, list[str]]:
     """Return the entries and the table of the event data that say the same.
 
@@ -107,6 +111,7 @@ def contents_of(
     ----------
     evaluated : what a module says
     runs : the runs that it was asked for
+    present : the detectors that there are, if that is known
 
     Returns
     -------
@@ -122,7 +127,7 @@ def contents_of(
     table = Table(EVENT, {})
     problems = []
     try:
-        entries, notes = entries_of(evaluated, runs)
+        entries, notes = entries_of(evaluated, runs, present)
     except ParameterError as error:
         problems.append(str(error))
     try:

@@ -37,6 +37,7 @@ class Evaluated:
     lists : its lists by name, e.g. ``detnames``
     defined : the names of its functions and classes
     settings : its numbers and texts by name
+    absent : the modules that it imports, and that are not there
     """
 
     path: Path
@@ -44,6 +45,17 @@ class Evaluated:
     lists: dict[str, list[Any]]
     defined: frozenset[str]
     settings: dict[str, Any]
+    absent: tuple[str, ...] = ()
+
+    @property
+    def lacks(self) -> str:
+        """A sentence about the modules that are not there, or nothing."""
+        if not self.absent:
+            return ""
+        return (
+            f"no module {' and '.join(self.absent)}: it is imported, and what is said "
+            "here does not need it"
+        )
 
 
 def evaluate(
@@ -64,8 +76,7 @@ def evaluate(
     FileError
         if there is no such file
     ParameterError
-        if the range has no end, or the code fails, does not end, or returns what is no
-        parameter
+        if the range has no end, or the code fails or does not end
     """
     if not path.is_file():
         raise FileError(f"there is no file {path}")
@@ -83,7 +94,23 @@ def evaluate(
         found["lists"],
         frozenset(found["defined"]),
         found["settings"],
+        tuple(found["absent"]),
     )
+
+
+def no_data(value: Any) -> str:
+    """Return the first thing in a value that is no data, or an empty text.
+
+    Parameters
+    ----------
+    value : what a function of a module has returned
+    """
+    if isinstance(value, dict):
+        told = value.get(runner.NO_DATA)
+        return told or next(filter(None, map(no_data, value.values())), "")
+    if isinstance(value, list):
+        return next(filter(None, map(no_data, value)), "")
+    return ""
 
 
 def _execute(

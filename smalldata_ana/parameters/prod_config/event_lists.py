@@ -9,7 +9,11 @@ from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.entry import problems_in
 from smalldata_ana.parameters.model import table_kinds
 from smalldata_ana.parameters.prod_config.evaluating import Evaluated
-from smalldata_ana.parameters.prod_config.forms import EVENT_LISTS, INTEGRATING
+from smalldata_ana.parameters.prod_config.forms import (
+    EVENT_LISTS,
+    INTEGRATING,
+    INTEGRATING_LIST,
+)
 from smalldata_ana.parameters.tables import EVENT, Table
 
 _INTEGRATING = "integrating"
@@ -34,7 +38,7 @@ def event_of(evaluated: Evaluated) -> Table:
         if evaluated.lists.get(theirs)
     }
     problems = []
-    integrating = _distinct(evaluated.functions.get(INTEGRATING, []))
+    integrating = integrating_of(evaluated)
     if len(integrating) > 1:
         problems.append(
             f"{INTEGRATING}: it returns several values, {integrating[0]} and "
@@ -44,7 +48,7 @@ def event_of(evaluated: Evaluated) -> Table:
         values[_INTEGRATING] = integrating[0]
     model = table_kinds()[EVENT].model
     problems += [
-        f"{_theirs(key)}: {problem}"
+        f"{_theirs(key, evaluated)}: {problem}"
         for key, problem in problems_in(values, model, (), EVENT)
     ]
     if problems:
@@ -52,13 +56,22 @@ def event_of(evaluated: Evaluated) -> Table:
     return Table(EVENT, values)
 
 
-def _theirs(key: str) -> str:
-    return {ours: theirs for theirs, ours in EVENT_LISTS.items()}.get(key, INTEGRATING)
+def _theirs(key: str, evaluated: Evaluated) -> str:
+    has_function = INTEGRATING in evaluated.functions
+    names = {ours: theirs for theirs, ours in EVENT_LISTS.items()}
+    return names.get(key, INTEGRATING if has_function else INTEGRATING_LIST)
 
 
-def _distinct(by_run: list[Any]) -> list[list[Any]]:
+def integrating_of(evaluated: Evaluated) -> list[list[Any]]:
+    """Return the integrating detectors, once for each selection of them.
+
+    Parameters
+    ----------
+    evaluated : what the module says: with its function, else with a list
+    """
+    listed = evaluated.lists.get(INTEGRATING_LIST, [])
     found: list[list[Any]] = []
-    for value in by_run:
+    for value in evaluated.functions.get(INTEGRATING, [listed]):
         names = list(_names(value))
         if names not in found:
             found.append(names)

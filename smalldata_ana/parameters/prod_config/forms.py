@@ -73,9 +73,16 @@ class Form:
     several: bool
 
 
+OLD_AZAV = "getAzIntParams"
+OLD_AZAV_KEYS = frozenset({"center", "dis_to_sam", "eBeam"})
+OLD_AZAV_VALUES = {"phiBins": 11, "Pplane": 0, "qbin": 0.015}
+"""A dict with these keys and no other for a detector, as producers of old had it, which
+said the rest themselves: 11 sectors, and a vertical polarization.
+"""
+
 FORMS: dict[Flavour, dict[str, Form]] = {
     Flavour.LCLS1: {
-        "azav": Form("getAzIntParams", True),
+        "azav": Form(OLD_AZAV, True),
         "azav_pyfai": Form("getAzIntPyFAIParams", True),
         "photon": Form("getPhotonParams", False),
         "autocorrelation": Form("getAutocorrParams", False),
@@ -118,6 +125,9 @@ FUNCTIONS = (
 
 INTEGRATING = "get_intg"
 """The function of the integrating detectors: the slowest one, and a list of others."""
+
+INTEGRATING_LIST = "integrating_detectors"
+"""The list of them, in older modules."""
 
 EVENT_LISTS = {"epicsPV": "epics", "epicsOncePV": "epics_once", "ttCalib": "ttCalib"}
 """Lists that belong to the table ``[event]``, with their names there.

@@ -29,6 +29,14 @@ _BOX_DIMENSIONS = 2
 Values = dict[str, Any]
 
 
+_IGNORED = {
+    "azav": frozenset({"debug"}),
+    "mectt": frozenset({"debug"}),
+    "photons": frozenset({"cputime", "one_photon_info"}),
+}
+"""By kind what only measures or tells how smalldata_tools' function works."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The parameters of a kind that smalldata_tools' function acts on.
@@ -99,13 +107,20 @@ def words_of(entry: Entry, flavour: Flavour) -> Words:
     return Words(replace(entry, values=said), lacking, additions)
 
 
-def in_our_words(kind: str, values: Mapping[str, Any]) -> Values:
-    """Return the parameters of an entry as they stand in a ``prod_config``, as ours."""
+def in_our_words(kind: str, values: Mapping[str, Any]) -> tuple[Values, list[str]]:
+    """Return the parameters of an entry as they stand in a ``prod_config``, as ours.
+
+    Returns
+    -------
+    The parameters, and the names of those that are ignored.
+    """
     none = VOCABULARIES[kind].none if kind in VOCABULARIES else {}
+    ignored = _IGNORED.get(kind, frozenset()) & set(values)
     said: Values = {}
     for key, value in values.items():
-        said |= none.get(key, {}) if value is None else {key: value}
-    return said
+        if key not in ignored:
+            said |= none.get(key, {}) if value is None else {key: value}
+    return said, sorted(ignored)
 
 
 # -- sums ------------------------------------------------------------------------------
