@@ -261,6 +261,22 @@ def test_detector_object_is_kept_with_its_functions(anaps):
     assert "opal" in dir(anaps)
 
 
+def test_names_that_commands_make_are_attributes(anaps):
+    det = anaps.addDetInfo("opal", common_mode=-1)
+    image = anaps.AvImage("opal", 3, common_mode=-1)
+    mask = anaps.MakeMask("opal", shapes=[{"shape": "edges", "rows": 1, "columns": 1}])
+    mask.accept()
+    anaps.azints["opal", "azv"] = "the result"
+    assert anaps.opal_ix is det.ix
+    assert anaps.opal_pedestals is det.ped
+    assert anaps._azint_azv == "the result"
+    made = getattr(anaps, f"_mask_{image.name}")
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(made, mask.good)
+    names = {"opal_rms", "opal_x", "opal_y", "opal_iy", "_azint_azv"}
+    assert names | {f"_mask_{image.name}", image.name} <= set(dir(anaps))
+
+
 def test_names_of_corrections(anaps):
     assert anaps.commonModeStr() == "pedSub_"
     assert anaps.commonModeStr(-1) == "raw_"

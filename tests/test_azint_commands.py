@@ -320,6 +320,47 @@ def test_the_varied_centre_is_a_tool(anaps, beam):
     np.testing.assert_allclose(again.value.center_um, (x, y))
 
 
+def test_a_centre_that_was_not_moved_is_said_to_be_as_given(anaps, beam):
+    del beam["polarization"]
+    x, y = beam["center"]
+    tool = anaps.AzInt_centerVar(DETECTOR, qBin=0.05, phiBins=5, plotIt=False, **beam)
+    assert tool.accept().made["fit"] == "as given"
+    tool.move(x + 10, y)
+    assert "straight over phi" in tool.accept().made["fit"]
+    tool.undo()
+    assert tool.accept().made["fit"] == "as given"
+
+
+def test_what_an_integration_of_the_session_knows_is_not_asked_again(anaps, beam):
+    polarization = beam.pop("polarization")
+    first = anaps.addAzInt(DETECTOR, name="azv", polarization=polarization, **beam)
+    second = anaps.addAzInt(DETECTOR, name="azq", polarization=0.3).value
+    assert second.dis_to_sam == first.value.dis_to_sam
+    assert second.eBeam == first.value.eBeam
+    assert second.center == first.value.center
+    assert second.polarization == 0.3
+    values = anaps.addAzInt(DETECTOR, name="az3", dis_to_sam=80.0).accept().values
+    assert values["dis_to_sam"] == 80.0
+    assert values["eBeam"] == first.value.eBeam
+
+
+def test_integrations_are_in_the_history_and_the_script_does_what_it_needs(anaps, beam):
+    anaps.addAzInt(DETECTOR, qBin=0.05, **beam)
+    anaps.AzInt(DETECTOR)
+    add, look = anaps.record.steps
+    assert add.command.startswith("anaps.addAzInt(")
+    assert "dis_to_sam" in add.command
+    assert look.command.startswith("anaps.AzInt(")
+    script = anaps.record.script("exp", 3)
+    assert "anaps.addAzInt(" in script
+    assert "anaps.AzInt(" not in script
+    anaps.addAzInt(DETECTOR, qBin=0.02, **beam).accept()
+    assert [s.command.split("(")[0] for s in anaps.record.steps[2:]] == [
+        "anaps.addAzInt"
+    ]
+    assert anaps.record.steps[-1].command.endswith(".accept(name='azav')")
+
+
 def test_the_variation_is_written_again_when_the_centre_was_moved(anaps, beam):
     del beam["polarization"]
     anaps.pictures.activate()

@@ -191,6 +191,39 @@ def test_points_of_several_rings_as_one_have_no_quality():
     assert max(fit.center_px_err) > 0.1 * fit.radius_px[0]
 
 
+@pytest.mark.parametrize(("points", "most"), [(5, 2), (6, 0), (8, 0)])
+def test_points_picked_on_two_rings_have_no_quality(points, most):
+    rng = np.random.default_rng(points)
+    liked = 0
+    for _ in range(25):
+        radii = np.where(np.arange(points) % 2, 150.0, 250.0)[:, None]
+        degrees = rng.uniform(0, 360, points)
+        picked = (400, 500) + radii * on_circle((0, 0), 1, degrees)
+        fit = fit_circle(picked + rng.normal(0, 0.5, picked.shape))
+        liked += fit.quality > 0
+    assert liked <= most
+
+
+def test_few_points_are_said_to_check_each_other_hardly():
+    points = on_circle((300, 0), 200, [0, 100, 200, 300, 330])
+    three, four = fit_circle(points[:3]), fit_circle(points[:4])
+    assert three.notes == ("three points cannot be checked against each other",)
+    assert "by chance" in four.notes[0]
+    assert fit_circle(points).notes == ()
+    assert 0 < three.quality <= 0.5 < four.quality <= 0.75
+
+
+@pytest.mark.parametrize("points", [4, 5, 8])
+def test_errors_of_a_few_clicks_are_honest(points):
+    rng = np.random.default_rng(7)
+    pulls = []
+    for _ in range(200):
+        circle = on_circle((300, 400), 200, rng.uniform(0, 360, points))
+        fit = fit_circle(circle + rng.normal(0, 0.5, circle.shape))
+        pulls.append(np.subtract(fit.center_px, (300, 400)) / fit.center_px_err)
+    assert 0.7 < np.sqrt(np.mean(np.square(pulls))) < 1.5
+
+
 def test_the_quality_of_points_falls_with_their_scatter_and_the_error():
     rng = np.random.default_rng(5)
     whole, arc = np.linspace(0, 330, 12), np.linspace(0, 25, 12)
@@ -199,7 +232,8 @@ def test_the_quality_of_points_falls_with_their_scatter_and_the_error():
     def quality(degrees, scatter):
         return fit_circle(on_circle((300, 0), 200, degrees) + scatter * noise).quality
 
-    assert quality(whole, 0.1) > 0.99 > quality(whole, 1) > 0.9 > quality(whole, 8)
+    assert quality(whole, 0.1) > 0.99 > quality(whole, 1) > 0.8 > quality(whole, 2)
+    assert quality(whole, 4) == 0
     assert quality(arc, 1) < 0.5
 
 

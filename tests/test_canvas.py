@@ -227,6 +227,16 @@ def test_polygons_are_closed_in_four_ways(figure, mouse, got, how):
     assert len(drawn(figure)[0]) == 4
 
 
+def test_a_browsers_double_click_is_one_corner(figure, mouse, got):
+    figure.polygon(got.append)
+    click_all(mouse, TRIANGLE)
+    # JupyterLab tells of two clicks before it tells of the double click.
+    mouse.click(TRIANGLE[-1])
+    mouse.press(TRIANGLE[-1], dblclick=True)
+    (corners,) = got
+    np.testing.assert_allclose(corners, TRIANGLE, atol=NEAR)
+
+
 def test_two_corners_are_no_polygon(figure, mouse, got):
     figure.polygon(got.append)
     click_all(mouse, TRIANGLE[:2])

@@ -279,6 +279,43 @@ def test_points_of_several_rings_as_one_are_not_accepted(anaps, average):
     assert tool.accept().values["center"] == list(tool.value.center_um)
 
 
+def test_points_on_two_rings_are_not_accepted_and_three_points_are(anaps, average):
+    center, phi = true_center(anaps.run), np.arange(0, 360, 90.0)
+    one, other = (on_ring(average, center, r, phi) for r in (9000.0, 12000.0))
+    tool = anaps.FitCircle(points=[*one[::2], *one[1:2], *other[1:]], inImage=average)
+    with pytest.raises(BeamCenterError, match=r"scatter .* all of one ring"):
+        tool.accept()
+    tool.fit_points(one[:3])
+    entry = tool.accept()
+    assert "three points cannot be checked" in entry.made["notes"]
+    assert "three points cannot be checked" in tool.summary()
+
+
+def test_errors_that_are_lost_are_told(anaps, average, capsys):
+    anaps.FitCircle(DETECTOR, points=on_ring(average, (2e4, 2e4), 9e3, [0, 90, 200]))
+    known = anaps.FitCircleAuto(DETECTOR, plotRes=False).accept()
+    assert "replaced" not in capsys.readouterr().out
+    entry = anaps.FitCircle(DETECTOR, ring=(253.0, 193.0, 148.0)).accept()
+    assert "center_err" in known.values
+    assert "center_err" not in entry.values
+    assert "is replaced by one without errors" in capsys.readouterr().out
+
+
+def test_figures_of_scripted_fits_do_not_pile_up(anaps, average):
+    plt.close("all")
+    anaps.pictures.activate()
+    for radius in (140.0, 145.0, 150.0):
+        anaps.FitCircle(DETECTOR, ring=(253.0, 193.0, radius))
+    assert len(plt.get_fignums()) == 1
+    anaps.pictures.write()
+    assert len(list(anaps.places.images.glob("*.png"))) == 3
+
+
+def test_the_picture_to_click_in_is_the_current_figure(anaps):
+    tool = anaps.FitCircleMouse(DETECTOR)
+    assert plt.gcf() is tool.figure.canvas.figure
+
+
 def test_a_fit_made_elsewhere_can_be_the_value(anaps, average):
     tool = RingTool(anaps, average)
     fit = find_center(*tool.picture)

@@ -528,13 +528,41 @@ def test_a_range_that_makes_no_sense_is_asked_again(answer):
         _stage_and_range(answer, ["G0", "G1", "G2"])
 
 
-def test_what_fails_at_the_end_is_said_and_the_rest_goes_on(anaps, tmp_path):
+def test_what_fails_at_the_end_is_asked_again(anaps, tmp_path):
     mask = anaps.MakeMask("opal", shapes=[BOX])
-    path = str(tmp_path / "none" / "local.data")
-    text = talk(mask, "q", "n", "y", "y", "9 3", "y", path)
+    nowhere, path = (str(tmp_path / name) for name in ("none/m.data", "m.data"))
+    answers = ("q", "n", "y", "y", "9 3", "3 9", "y", nowhere, "y", path)
+    text = talk(mask, *answers)
     assert "is not a range of runs" in text
     assert "cannot write" in text
+    assert "no format of masks 'y'" in text
     assert len(anaps.pending) == 1
+    assert (anaps.places.calib / "opal" / "pixel_mask" / "3-9.npy").exists()
+    np.testing.assert_array_equal(np.loadtxt(path), MASKED == 0)
+
+
+def test_what_cannot_be_accepted_is_asked_again(anaps, monkeypatch):
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    accept, errors = mask.accept, [ParameterError("not this one")]
+
+    def refuse_once(name=None):
+        if errors:
+            raise errors.pop()
+        return accept(name)
+
+    monkeypatch.setattr(mask, "accept", refuse_once)
+    assert "not this one" in talk(mask, "q", "n", "y", "y", "n", "n")
+    assert len(anaps.pending) == 1
+
+
+def test_a_file_that_is_not_there_is_asked_again(anaps, tmp_path):
+    path = tmp_path / "m.data"
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    mask.save(path)
+    other = anaps.MakeMask("opal", shapes=[])
+    text = talk(other, "f", str(tmp_path / "no.data"), str(path), "y", "y", *"nnnn")
+    assert "no.data" in text
+    np.testing.assert_array_equal(other.good, mask.good)
 
 
 def test_ctrl_c_goes_back_one_step_from_every_question(anaps):

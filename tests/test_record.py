@@ -102,6 +102,18 @@ def test_what_only_shows_or_fails_is_not_recorded(new_session):
     assert len(anaps.history()) == 0
 
 
+def test_long_commands_are_shortened_in_the_history_only(new_session, tmp_path):
+    anaps = new_session()
+    mask = np.arange(2000).reshape(40, 50) % 2
+    anaps.record.did("loadAvImage", {"mask": mask}, None)
+    shown = repr(anaps.history())
+    assert max(map(len, shown.splitlines())) < 500
+    assert "…" in shown
+    (step,) = anaps.history()
+    assert step.shown.endswith(step.command[-20:])
+    assert step.command in anaps.saveScript(tmp_path / "s.py").read_text()
+
+
 def test_the_detector_that_was_asked_for_is_named(run, tmp_path, monkeypatch):
     one = Hdf5Run(session_run.write(tmp_path, ("epix100",)))
     anaps = Session(one, places_of=lambda exp: places(exp, directory=tmp_path))

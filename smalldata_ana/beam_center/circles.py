@@ -25,6 +25,10 @@ _SHORTEST_ARC = 1e-3
 """Of the largest ring [rad]."""
 _USUAL_ERROR = 1.0
 """How well a point is placed if nothing tells [px]."""
+_BEST_CLICK = 0.5
+"""How well at best; the scatter of a few points can be less by chance [px]."""
+_CLICK, _CLICK_SHARE = 3.0, 0.01
+"""Scatter from which points are not of one ring: [px], and of half their extent."""
 _SMALL = 0.01
 """The same where it is only to be seen whether points tell a centre [radii]."""
 _SIGMAS = 3.0
@@ -52,10 +56,14 @@ def fit_circle(
     """Fit the common centre of circles to points on them.
 
     The sum of the squared distances of the points from their circles is made least
-    (geometric least squares).  Errors are from the scatter of the points; if there is
-    none, as with three points, they are for points that are placed to 1 px.  The
-    quality is the share of the points that agree, less as their scatter nears 15 % of
-    the radius, or the error of the centre 10 %.
+    (geometric least squares).  Errors are from the scatter of the points and from how
+    well points are clicked at best, 0.5 px; if there is no scatter, as with three
+    points, they are for points that are placed to 1 px.
+
+    The quality is the share of the points that agree, less the fewer points check each
+    other, and less as the error of the centre nears 10 % of the radius.  It is 0 where
+    points scatter more than clicks on one ring do: by 3 px, or by 1 % of half their
+    extent if that is more.
 
     Parameters
     ----------
@@ -78,24 +86,42 @@ def fit_circle(
     ring = np.repeat(np.arange(len(rings)), [len(r) for r in rings])
     _check_points(rings, place)
     fit = _Circles.fitted(place, ring)
-    spread = fit.scatter if point_err is None else point_err
-    covariance = fit.covariance(spread or _USUAL_ERROR)
-    fit.check(fit.covariance(spread or _SMALL * float(fit.radii.max())))
+    small = _SMALL * float(fit.radii.max())
+    fit.check(fit.covariance((point_err or fit.scatter) or small))
+    covariance = fit.covariance(point_err or fit.click_error)
     agree = np.abs(fit.rest) <= _SIGMAS * (fit.scatter or np.inf)
     seen = tuple(
         Ring(float(fit.radii[k]), float(covariance[2 + k, 2 + k] ** 0.5), int(n))
         for k, n in enumerate(np.bincount(ring[agree], minlength=len(rings)))
     )
+    place_of = fit.center, covariance[:2, :2]
+    sorted_rings = tuple(sorted(seen, key=lambda r: r.radius))
+    too_much = (fit.scatter / _loose_clicks(place)) ** 2
+    doubt: float = 0.5 ** (fit.free + 1)
+    quality = float(np.mean(agree)) * (1 - doubt) * fit.certainty(covariance, too_much)
     how = f"{counted(len(place), 'point')} on {counted(len(rings), 'ring')}"
-    return CenterFit(
-        fit.center,
-        covariance[:2, :2],
-        tuple(sorted(seen, key=lambda r: r.radius)),
-        float(np.mean(agree)) * fit.certainty(covariance, fit.scatter),
-        how,
-        size,
-        corner,
-    )
+    how += f", scatter {fit.scatter:.2g} px" if fit.free else ""
+    notes = _unchecked(len(place), fit.free)
+    return CenterFit(*place_of, sorted_rings, quality, how, size, corner, notes)
+
+
+def _loose_clicks(place: Floats) -> float:
+    """Return the scatter from which points are not clicks on one ring [px]."""
+    extent = float(np.ptp(place, axis=0).max())
+    return max(_CLICK, _CLICK_SHARE * extent / 2)
+
+
+def _unchecked(points: int, free: int) -> tuple[str, ...]:
+    """Return what is to be said of points that hardly check each other."""
+    if free == 0:
+        return (f"{_in_words(points)} points cannot be checked against each other",)
+    if free == 1:
+        return (f"{_in_words(points)} points can agree by chance; more would tell",)
+    return ()
+
+
+def _in_words(number: int) -> str:
+    return {3: "three", 4: "four"}.get(number, str(number))
 
 
 def fit_circle_threshold(
@@ -145,7 +171,8 @@ def fit_circle_threshold(
     inliers = len(fit.rest)
     found = Ring(float(fit.radii[0]), float(covariance[2, 2] ** 0.5), inliers)
     how = f"{counted(len(place), 'pixel')} above {limit:g}"
-    quality = inliers / len(place) * fit.certainty(covariance, scatter)
+    too_much = scatter / (_ROUND * found.radius)
+    quality = inliers / len(place) * fit.certainty(covariance, too_much)
     notes = (_BORDER,) if _at_border(image, good, fit) else ()
     place_of = fit.center, covariance[:2, :2]
     return CenterFit(*place_of, (found,), quality, how, size, corner, notes)
@@ -222,8 +249,23 @@ class _Circles:
     @property
     def scatter(self) -> float:
         """Standard deviation of the points from the circles, 0 if unknown [px]."""
-        free = len(self.rest) - self.jacobian.shape[1]
-        return float(np.sqrt(np.sum(self.rest**2) / free)) if free > 0 else 0.0
+        return float(np.sqrt(np.sum(self.rest**2) / self.free)) if self.free else 0.0
+
+    @property
+    def free(self) -> int:
+        """By how many points there are more than are needed."""
+        return len(self.rest) - 2 - len(self.radii)
+
+    @property
+    def click_error(self) -> float:
+        """How well the points were placed, as far as their scatter tells [px].
+
+        The best that can be expected counts as one more point.
+        """
+        if self.scatter == 0:
+            return _USUAL_ERROR
+        squares = self.free * self.scatter**2 + _BEST_CLICK**2
+        return math.sqrt(squares / (self.free + 1))
 
     def covariance(self, scatter: float) -> Floats:
         """Return that of centre and radii [px^2]."""
@@ -244,10 +286,15 @@ class _Circles:
         return covariance
 
     def certainty(self, covariance: Floats, scatter: float) -> float:
-        """Return 1 less what scatter and error are of what is too much, at least 0."""
-        radius = float(self.radii.max())
+        """Return 1 less what scatter and error are of what is too much, at least 0.
+
+        Parameters
+        ----------
+        covariance : of centre and radii [px^2]
+        scatter : of the points, in terms of what is too much
+        """
         error = float(np.sqrt(np.trace(covariance[:2, :2])))
-        return max(0.0, 1 - max(scatter / _ROUND, error / _LOOSE) / radius)
+        return max(0.0, 1 - max(scatter, error / (_LOOSE * float(self.radii.max()))))
 
     def check(self, covariance: Floats) -> None:
         """Refuse a centre that points hardly tell."""

@@ -263,4 +263,6 @@ class CenterCommands(SessionState):
                 cmap=self.display.cmap,
             )
             draw_chosen(self, ax, tool.average)
+            if not self.interactive:
+                self.pictures.only_latest(f"FitCircle_{tool.detector}", ax)
         return tool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,6 @@ if TYPE_CHECKING:
 
 class DetectorCommands(SessionState):
     """`addDetInfo`, `maskInfo`, `commonModeStr`."""
-
-    @functools.cached_property
-    def det_objects(self) -> dict[str, DetObject]:
-        """The detectors of `addDetInfo` by name."""
-        return {}
 
     def addDetInfo(
         self, detname: str | None = "None", common_mode: CommonModeChoice | None = None

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 from smalldata_ana.errors import FileError
@@ -110,6 +110,8 @@ class PictureFiles:
         self._folder = folder
         self._stem = stem
         self._paths: WeakKeyDictionary[Figure, Path] = WeakKeyDictionary()
+        self._active = False
+        self._latest: dict[str, Figure] = {}
 
     def activate(self) -> None:
         """Let Matplotlib draw without windows."""
@@ -120,6 +122,7 @@ class PictureFiles:
         # Interactive mode would draw figures before they are looked at here, and
         # what is drawn counts as unchanged.
         plt.ioff()
+        self._active = True
 
     def write(self, *_: object) -> None:
         """Write all figures that are new or changed, and print their paths."""
@@ -135,6 +138,23 @@ class PictureFiles:
             if figure.stale and any(map(_has_something, figure.axes)):
                 self._write(figure)
         plt.figure(current)
+
+    def only_latest(self, kind: str, ax: Axes) -> None:
+        """Close the earlier figure of a kind where nobody sees it, and a script waits.
+
+        Parameters
+        ----------
+        kind : what both show
+        ax : axes of the new one
+        """
+        import matplotlib.pyplot as plt
+
+        # Other backends without windows show figures in a notebook.
+        if plt.get_backend().lower() == "agg" and kind in self._latest:
+            if self._active:
+                self.write()
+            plt.close(self._latest[kind])
+        self._latest[kind] = cast("Figure", ax.figure)
 
     def write_now(self, figure: ToolFigure) -> None:
         """Write the picture that a question is about, if it has no window."""

@@ -14,7 +14,8 @@ def beam_in_numbers(session: Any, detector: str) -> dict[str, Any]:
     """Return centre, distance, energy and more of a detector, as far as they are known.
 
     The ``geometry`` entry wins; what it lacks is taken from the azimuthal integrations
-    that were accepted or exported, the latest first.
+    that were accepted or exported, the latest first, and then from those that the
+    session has of the detector.
 
     Parameters
     ----------
@@ -32,4 +33,9 @@ def beam_in_numbers(session: Any, detector: str) -> dict[str, Any]:
             continue
         if issubclass(model_of(entry.kind), BeamParameters):
             known = completed(known, entry.values)
+    det = session.det_objects.get(detector)
+    for func in reversed([] if det is None else det.funcs.values()):
+        if isinstance(func, BeamParameters):
+            values = {key: getattr(func, key) for key in BeamParameters.file_keys()}
+            known = completed(known, values)
     return known

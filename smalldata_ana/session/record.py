@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CHANGING = frozenset(
     {
         "AvImage",
+        "addAzInt",
         "addDetInfo",
         "exportParams",
         "loadAvImage",
@@ -36,8 +37,15 @@ CHANGING = frozenset(
 """The commands that make or change something.  Tools are recorded when they are
 accepted, and what only shows something is not."""
 
+LOOKING = frozenset({"AzInt"})
+"""Commands that are listed, but that a script need not do again."""
+
 _LONGEST = 120
 """Longest result that is shown [characters]."""
+
+_COMMAND, _END = 400, 40
+"""Longest command that is shown, and how much of the end of a longer one
+[characters]."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +58,25 @@ class Step:
     result : what came of it, in one line
     at : when, UTC
     problem : why a script cannot do it, or an empty text
+    again : False if a script need not do it
     """
 
     command: str
     result: str
     at: datetime
     problem: str = ""
+    again: bool = True
+
+    @property
+    def shown(self) -> str:
+        """The command; of a long one, as with all pixels of a mask, begin and end."""
+        whole = self.command
+        if len(whole) <= _COMMAND:
+            return whole
+        return f"{whole[: _COMMAND - _END]} … {whole[-_END:]}"
 
     def __str__(self) -> str:
-        return f"{self.at:%H:%M:%S}  {self.command}\n          {self.result}".rstrip()
+        return f"{self.at:%H:%M:%S}  {self.shown}\n          {self.result}".rstrip()
 
     def scripted(self) -> str:
         """Return the lines of a script that do it, or say why not."""
@@ -129,6 +147,10 @@ class Record:
         arguments : by name, as far as they were given
         result : what it returned
         """
+        if isinstance(result, Tool):
+            # What was asked for is among its values, and not among the arguments.
+            self._steps.append(_of_tool(result, "", _in_one_line(result)))
+            return
         texts, problem = [], ""
         for name, value in arguments.items():
             try:
@@ -137,7 +159,8 @@ class Record:
                 texts.append(f"{name}=…")
                 problem = str(error)
         code = f"anaps.{command}({', '.join(texts)})"
-        self._steps.append(Step(code, _in_one_line(result), now(), problem))
+        again = command not in LOOKING
+        self._steps.append(Step(code, _in_one_line(result), now(), problem, again))
 
     def took(self, entry: Entry, tool: Scripted) -> None:
         """Add that a tool was accepted, unless that was part of another step.
@@ -151,12 +174,16 @@ class Record:
             return
         name = f"name={entry.name!r}" if entry.name else ""
         accepted = f".accept({name})" if isinstance(tool, Tool) else ""
-        try:
-            command, problem = tool.scripted(), ""
-        except UsageError as error:
-            command, problem = repr(tool), str(error)
-        step = Step(f"{command}{accepted}", str(entry), now(), problem)
+        step = _of_tool(tool, accepted, str(entry))
+        if self._steps and f"{self._steps[-1].command}{accepted}" == step.command:
+            # It was accepted as soon as it was made: this is one step.
+            self._steps.pop()
         self._steps.append(step)
+
+    @property
+    def to_do_again(self) -> History:
+        """The steps of a script."""
+        return History(step for step in self._steps if step.again)
 
     def script(self, experiment: str, run: int) -> str:
         """Return a script that does the same without a mouse.
@@ -170,21 +197,22 @@ class Record:
         UsageError
             if nothing was done
         """
-        if not self._steps:
+        steps = self.to_do_again
+        if not steps:
             raise UsageError(
                 "there is nothing to write yet; what makes an image, and tools that "
                 "are accepted, come into the script"
             )
         head = (
-            f"# {counted(len(self._steps), 'step')} of a session on {experiment} run "
+            f"# {counted(len(steps), 'step')} of a session on {experiment} run "
             f"{run}. To do them again:\n"
             f"# runSmallDataAna -e {experiment} -r {run} --script FILE\n"
         )
-        return "\n".join([head, *(step.scripted() for step in self._steps), ""])
+        return "\n".join([head, *(step.scripted() for step in steps), ""])
 
 
 def record_commands(commands: type) -> None:
-    """Let the commands of a class that change something come into the record.
+    """Let commands of a class come into the record: `CHANGING` and `LOOKING`.
 
     Parameters
     ----------
@@ -192,7 +220,7 @@ def record_commands(commands: type) -> None:
         the detector that was used last as ``last_detector``
     """
     for name, method in list(vars(commands).items()):
-        if name in CHANGING and isinstance(method, FunctionType):
+        if name in CHANGING | LOOKING and isinstance(method, FunctionType):
             setattr(commands, name, _recorded(method))
 
 
@@ -214,6 +242,15 @@ def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return recorded
+
+
+def _of_tool(tool: Scripted, call: str, result: str) -> Step:
+    """Return the step of a tool, or of what is called of it."""
+    try:
+        command, problem = tool.scripted(), ""
+    except UsageError as error:
+        command, problem = repr(tool), str(error)
+    return Step(f"{command}{call}", result, now(), problem)
 
 
 def literal(value: Any) -> str:

@@ -19,9 +19,11 @@ class RecordCommands(SessionState):
     """`history`, `saveScript`, `doctor`."""
 
     def history(self) -> History:
-        """Return what was made, accepted and exported in this session.
+        """Return what was made, integrated, accepted and exported in this session.
 
-        What only shows something, and tools that were not accepted, are not in it.
+        What only shows something, and tools that only choose something and were not
+        accepted, are not in it.  Long commands are shortened; `saveScript` writes them
+        whole.
 
         Examples
         --------
@@ -60,10 +62,11 @@ class RecordCommands(SessionState):
             target = Path(path).expanduser()
         with replacing(target) as aside:
             aside.write_text(text)
-        for step in self.record.steps:
+        steps = self.record.to_do_again
+        for step in steps:
             if step.problem:
-                print(f"note: the script cannot do {step.command}: {step.problem}")
-        print(f"{target}: {counted(len(self.record.steps), 'step')}")
+                print(f"note: the script cannot do {step.shown}: {step.problem}")
+        print(f"{target}: {counted(len(steps), 'step')}")
         return target
 
     def doctor(self) -> Diagnosis:

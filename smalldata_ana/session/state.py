@@ -19,6 +19,7 @@ from smalldata_ana.session.prompts import choose
 from smalldata_ana.session.record import Record, record_commands
 
 if TYPE_CHECKING:
+    from smalldata_ana.detector.det_object import DetObject
     from smalldata_ana.parameters.entry import Entry
     from smalldata_ana.session.figures import PictureFiles
     from smalldata_ana.session.images import Images
@@ -133,6 +134,11 @@ class SessionState:
         from smalldata_ana.session.images import Images
 
         return Images()
+
+    @functools.cached_property
+    def det_objects(self) -> dict[str, DetObject]:
+        """The detectors of `addDetInfo` by name."""
+        return {}
 
     @functools.cached_property
     def selections(self) -> Mapping[str, npt.NDArray[np.bool_]]:

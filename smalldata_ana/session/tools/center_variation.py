@@ -28,6 +28,7 @@ STEPS: tuple[Step, ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """The centre and four around it, in steps of x and y."""
 
 _COMMAND = "AzInt_centerVar"
+_CHOSEN, _GIVEN = "chosen where rings are straight over phi", "as given"
 _KEPT = 64
 """How many averages are kept: each takes a while, and undo needs them again."""
 
@@ -69,8 +70,9 @@ class CenterVariationTool(RingTool):
         self._det = det
         self._beam = {key: value for key, value in beam.items() if key != "center"}
         self._given = dict(given)
+        self._start: Center = (float(beam["center"][0]), float(beam["center"][1]))
         self._average_at = functools.lru_cache(_KEPT)(self._integrated)
-        super().__init__(session, average, good, options, start=beam["center"])
+        super().__init__(session, average, good, options, start=self._start)
 
     @property
     def step(self) -> float:
@@ -94,17 +96,15 @@ class CenterVariationTool(RingTool):
 
     def _at(self, center: Sequence[float]) -> RingFit:
         """Return a centre at x and y [um] as a fit."""
-        x, y = BeamParameters(center=list(center)).center
+        x, y = map(float, BeamParameters(center=list(center)).center)
         fit = CenterFit(
             center_px=pixel_of(self.average.geometry, (x, y)),
             covariance=np.full((2, 2), np.nan),
             rings=(),
             quality=math.nan,
-            how="chosen where rings are straight over phi",
+            how=_GIVEN if (x, y) == self._start else _CHOSEN,
         )
-        return RingFit.of(
-            fit, _COMMAND, **self._options, **self._given, center=[float(x), float(y)]
-        )
+        return RingFit.of(fit, _COMMAND, **self._options, **self._given, center=[x, y])
 
     def move(self, x: float, y: float) -> RingFit | None:
         """Take another centre, and show the averages about it.

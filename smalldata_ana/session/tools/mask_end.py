@@ -93,7 +93,6 @@ class MaskEnd:
                 return
             except SmallDataError as error:
                 self._dialogue.write(f"  {error}")
-                return
             except Back:
                 continue
 
@@ -120,12 +119,19 @@ class MaskEnd:
                 default=False,
                 help=_REPLACE_HELP,
             ):
-                return f"user mask: {self._tool.to_store(begin, end)}"
+                try:
+                    return f"user mask: {self._tool.to_store(begin, end)}"
+                except SmallDataError as error:
+                    self._dialogue.write(f"  {error}")
 
     def _to_file(self) -> str:
         name = self._tool.file_name()
-        path = self._dialogue.ask("file?", str, name, help=_FILE_HELP)
-        return f"saved: {self._tool.save(path)}"
+        while True:
+            path = self._dialogue.ask("file?", str, name, help=_FILE_HELP)
+            try:
+                return f"saved: {self._tool.save(path)}"
+            except SmallDataError as error:
+                self._dialogue.write(f"  {error}")
 
 
 def _run_range(answer: str) -> RunNumbers:

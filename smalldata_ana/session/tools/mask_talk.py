@@ -343,7 +343,9 @@ class MaskTalk:
 
     def _file(self) -> None:
         question = "file (.data, .txt, .npy, .h5, .edf)?"
-        path = self._dialogue.ask(question, str, help=_FILE_HELP)
+        self._dialogue.ask(question, self._load, help=_FILE_HELP)
+
+    def _load(self, path: str) -> None:
         try:
             self._tool.load(path)
         except UnknownConventionError:

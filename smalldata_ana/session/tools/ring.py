@@ -35,7 +35,7 @@ from smalldata_ana.session.known_beam import beam_in_numbers
 from smalldata_ana.session.known_geometry import KIND, known_geometry
 from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.base import Tool
-from smalldata_ana.session.tools.ring_fit import RingFit, as_lists
+from smalldata_ana.session.tools.ring_fit import RingFit, as_lists, errors_are_lost
 
 Mask = npt.NDArray[np.bool_]
 Point = list[float]
@@ -344,10 +344,12 @@ class RingTool(Tool[RingFit]):
             raise UsageError(f"a geometry has no name; .accept() without {name!r}")
         fit.check()
         values = known_geometry(self.session, self.detector)
-        values.pop("center_err", None)
+        known, known_err = values.get("center"), values.pop("center_err", None)
         values["center"] = list(fit.center_um)
         if np.all(np.isfinite(fit.center_um_err)):
             values["center_err"] = list(fit.center_um_err)
+        elif known is not None and known_err is not None:
+            print(errors_are_lost(self.detector, known, known_err))
         run = self.session.run.number
         entry = Entry(self.detector, KIND, RunRange(run), values, made=self._made(fit))
         entry.make()

@@ -66,6 +66,8 @@ class RingFigure:
 
         label = free_label(f"FitCircle_{self.tool.detector}_radius")
         ax = plt.figure(label, layout="constrained", figsize=(7, 3)).subplots()
+        # The picture stays the current figure.
+        plt.figure(self.canvas.figure)
         ax.set(xlabel="radius [pixel]", ylabel=self.tool.average.quantity)
         return ax
 

@@ -75,6 +75,17 @@ def _measured(
     return f"{what} = {pairs} {unit}"
 
 
+def errors_are_lost(
+    detector: str, center: Sequence[float], error: Sequence[float]
+) -> str:
+    """Tell that a centre with errors is replaced by one without."""
+    x, y = (f"{c:.1f} ± {e:.2g}" for c, e in zip(center, error, strict=True))
+    return (
+        f"note: the centre of {detector} that was known with its errors, x = {x}, "
+        f"y = {y} um, is replaced by one without errors"
+    )
+
+
 def as_lists(points: Any) -> list[Any]:
     """Return points, or points of several rings, in lists."""
     return [as_lists(item) if np.ndim(item) else float(item) for item in points]

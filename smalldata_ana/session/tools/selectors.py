@@ -138,7 +138,8 @@ class PolygonSelector(Selector):
             self._held = near
         elif press.double or (near == 0 and len(self._corners) >= FEWEST_CORNERS):
             self.close()
-        else:
+        elif not self._corners or is_drag(press, self._corners[-1]):
+            # Before a browser tells of a double click, it tells of two clicks.
             self._corners.append(press.point)
             self._redraw()
 
