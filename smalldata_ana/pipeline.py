@@ -11,7 +11,8 @@ from pathlib import Path
 import smalldata_ana.cube_parameters
 import smalldata_ana.event_data.parameters  # noqa: F401 (registers its table)
 from smalldata_ana.ana_funcs import DetObjectFunc
-from smalldata_ana.ana_funcs.beam_parameters import completed
+from smalldata_ana.ana_funcs.beam_parameters import GeometryParameters, completed
+from smalldata_ana.ana_funcs.droplets import check_one_photon
 from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.detector.defined import defined_detectors
 from smalldata_ana.detector.det_object import DetObject
@@ -26,7 +27,10 @@ from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.model import Parameters
 from smalldata_ana.parameters.record import is_used
 from smalldata_ana.parameters.resolved import Resolved
+from smalldata_ana.parameters.tables import EVENT
 from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.photon_energy import measured_energy
+from smalldata_ana.units import HIGHEST_PHOTON_ENERGY
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +72,12 @@ def _detectors(run: Run, resolved: Resolved, problems: list[str]) -> list[DetObj
         left_out = name in defined or (resolved.may_lack and not checkDet(run, name))
         if not left_out:
             detectors += _checked_detector(run, name, entries, resolved, problems)
-    if not detectors and not problems:
+    for_events = any(table.kind == EVENT for table in resolved.tables)
+    if not (detectors or problems or for_events):
         problems.append(
             f"nothing is to be done for run {run.number}; add entries whose range "
-            f'holds it, for instance runs = "{run.number}-"'
+            f'holds it, for instance runs = "{run.number}-", or have the data beside '
+            "the detectors alone with --default"
         )
     return detectors
 
@@ -115,9 +121,7 @@ def _detector(
             with _problems_of(entry, problems):
                 for key in parameters.sums:
                     detector.storeSum(key)
-    for entry, func in _chained(made, problems):
-        with _problems_of(entry, problems):
-            detector.addFunc(func)
+    _add_functions(detector, made, problems)
     return detector
 
 
@@ -184,18 +188,52 @@ def with_geometry(entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-def _chained(made: Made, problems: list[str]) -> list[tuple[Entry, DetObjectFunc]]:
-    """Chain the functions, and return those of the detector itself."""
-    functions = {
-        entry.name: (entry, func)
-        for entry, func in made
-        if isinstance(func, DetObjectFunc)
-    }
-    for entry, func in functions.values():
-        if entry.of in functions:
-            with _problems_of(entry, problems):
-                functions[entry.of][1].addFunc(func)
-    return [(entry, func) for entry, func in functions.values() if entry.of is None]
+def _add_functions(detector: DetObject, made: Made, problems: list[str]) -> None:
+    """Attach the functions, each after the one that it is chained to."""
+    functions = [(e, func) for e, func in made if isinstance(func, DetObjectFunc)]
+    energy = _photon_energy(detector.run, made)
+
+    def add_to(above: DetObject | DetObjectFunc, of: str | None) -> None:
+        for entry, func in functions:
+            if entry.of == of:
+                with _problems_of(entry, problems):
+                    above.addFunc(func)
+                    func.describe()
+                    if energy is not None and getattr(func, "eBeam", None) is None:
+                        check_one_photon(func, *energy)
+                add_to(func, entry.name)
+
+    told = len(problems)
+    add_to(detector, None)
+    if len(problems) == told:
+        problems += _same_names(detector)
+
+
+def _photon_energy(run: Run, made: Made) -> tuple[float, str] | None:
+    """Return the energy that the geometry says, or else the run, and what tells it.
+
+    It is for the functions that say what one photon is, and no energy.
+    """
+    for _, parameters in made:
+        if isinstance(parameters, GeometryParameters) and parameters.eBeam is not None:
+            return parameters.eBeam, "eBeam"
+    asked = any(isinstance(p, DetObjectFunc) and p.one_photon() for _, p in made)
+    measured = measured_energy(run) if asked else None
+    plausible = measured is not None and measured[0] < HIGHEST_PHOTON_ENERGY
+    return measured if plausible else None
+
+
+def _same_names(detector: DetObject) -> Iterator[str]:
+    """Say which results of chained functions are called like those of others."""
+    owners: dict[str, str] = {}
+    for name, fields in detector.fields_of.items():
+        taken = sorted(owners.keys() & fields.keys())
+        if taken:
+            yield (
+                f"{name!r} of {detector.name!r} gives {taken}, which "
+                f"{owners[taken[0]]!r} gives already; give another name"
+            )
+        owners |= dict.fromkeys(fields, name)
 
 
 def _place(entry: Entry) -> str:

@@ -54,6 +54,35 @@ def test_a_detector_has_what_real_files_have(file, theirs, ours):
         assert file[f"UserDataCfg/{ours}/{key}"].shape == shape, key
 
 
+def test_every_dataset_says_what_it_is(file):
+    """Those of events, and of sums; what is in ``entry`` are links to them."""
+    told, with_unit = {}, set()
+
+    def look(path, item):
+        if isinstance(item, h5py.Dataset) and not path.startswith("UserDataCfg"):
+            told[path] = item.attrs.get("long_name")
+            if item.attrs.get("units"):
+                with_unit.add(path)
+
+    for name in file.keys() - {"entry"}:
+        if isinstance(file[name], h5py.Dataset):
+            look(name, file[name])
+        else:
+            file[name].visititems(lambda key, item, of=name: look(f"{of}/{key}", item))
+    assert [path for path, text in told.items() if not text] == []
+    assert "seconds since 1990" in told["timestamp"]
+    assert told["epix100_env/temp0"] == "epics/epix100_temp0"
+    assert told["Sums/jungfrau1M_calib"] == "sum of the values"
+    assert told["Sums/jungfrau1M_calib_nEvents"] == "number of events in the sum"
+    assert {
+        "Sums/jungfrau1M_calib",
+        "ipm2/sum",
+        "enc/lasDelay",
+        "ebeam/photon_energy",
+        "jungfrau1M/ROI_0_sum",
+    } <= with_unit
+
+
 def test_arrays_are_what_the_detector_used(file, made):
     for name, detector in made.detectors.items():
         group = file[f"UserDataCfg/{name}"]

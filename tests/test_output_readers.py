@@ -1,6 +1,8 @@
 """An output file as the programs that people use see it."""
 
+import re
 import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -9,6 +11,7 @@ from small_output import EVENTS, open_small_run, write_output
 
 from smalldata_ana.smalldata.nexus import mark
 
+PAGE = Path(__file__).parents[1] / "docs/producer.md"
 AZAV = "jungfrau1M_azav_azav"
 
 
@@ -92,25 +95,24 @@ def test_nexusformat(made, azav):
     assert root["jungfrau1M/ROI_0_sum"].shape == (EVENTS,)
 
 
-def test_xarray_by_the_dimension_scales(made, azav):
+def test_xarray_as_the_documentation_says(made, azav, tmp_path, monkeypatch):
     import xarray
 
-    with h5py.File(made.path) as file:
-        dataset = file["jungfrau1M/azav_azav"]
-        scales = {dim.keys()[0]: dim[0] for dim in dataset.dims}
-        array = xarray.DataArray(
-            dataset, {k: v[()] for k, v in scales.items()}, [*scales]
-        )
-        mean = array.mean("timestamp").sel(phi=0, method="nearest")
-        assert mean.dims == ("q",)
-        np.testing.assert_allclose(
-            mean.sel(q=2, method="nearest"),
-            azav[
-                :,
-                np.abs(scales["phi"][()]).argmin(),
-                np.abs(scales["q"][()] - 2).argmin(),
-            ].mean(),
-        )
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (name,) = re.findall(r'File\("(.*?)"', code)
+    Path(name).symlink_to(made.path)
+    names = {"h5py": h5py, "xarray": xarray}
+    exec(compile(code, PAGE.name, "exec"), names)
+    scales = names["axes"]
+    mean = names["azav"].mean("timestamp").sel(phi=0, method="nearest")
+    assert mean.dims == ("q",)
+    np.testing.assert_allclose(
+        mean.sel(q=2, method="nearest"),
+        azav[
+            :, np.abs(scales["phi"]).argmin(), np.abs(scales["q"] - 2).argmin()
+        ].mean(),
+    )
 
 
 def test_results_of_another_rhythm_have_their_own_timestamps(tmp_path):

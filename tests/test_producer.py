@@ -1,14 +1,13 @@
 """The producer's command line on a small run: output, exit codes, errors."""
 
 import re
-import sys
-import types
 
 import h5py
 import numpy as np
 import pytest
 from small_run import EVENTS, MISSING, frames, small_run
 
+from smalldata_ana import opening
 from smalldata_ana.commands.producer import main
 from smalldata_ana.errors import RunNotFound, unknown
 from smalldata_ana.parameters.file import ParameterFile
@@ -36,9 +35,7 @@ def produce(tmp_path, monkeypatch, problems):
         run.problems = problems
         return run
 
-    opening = types.ModuleType("smalldata_ana.opening")
-    opening.open_run = open_run
-    monkeypatch.setitem(sys.modules, opening.__name__, opening)
+    monkeypatch.setattr(opening, "open_run", open_run)
     monkeypatch.delenv("EXPERIMENT", raising=False)
     monkeypatch.delenv("RUN_NUM", raising=False)
     path = tmp_path / "xpptut15.toml"
@@ -161,6 +158,29 @@ def test_all_problems_are_in_one_report(produce, capsys):
     wrong = BOX.replace("20", "25") + BOX.replace("15", "99")
     assert produce(HEAD + RAW + wrong + '[[detector.opl.roi]]\nruns = "1-"') == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
+
+
+def test_what_the_run_lacks_is_told_with_what_is_wrong_in_the_file(produce, capsys):
+    wrong = BOX + "writeAera = true\n"
+    chained = '[[detector.jungfrau1M.roi]]\nruns = "1-"\nof = "ROI_0"\n'
+    outside = BOX.replace("15", "99")
+    absent = '[[detector.opl.roi]]\nruns = "1-"\n'
+    event = '[event]\nepics = ["sam_q"]\n'
+    assert produce(HEAD + RAW + wrong + chained + outside + absent + event) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 4
+    for line, text in zip(
+        told, ["writeAera", "sam_q", "[5, 99]", "'opl'"], strict=True
+    ):
+        assert text in line
+
+
+def test_what_depends_on_a_wrong_entry_is_not_told_too(produce, capsys):
+    geometry = '[[detector.jungfrau1M.geometry]]\nruns = "1-"\ndis_to_sam = -1.0\n'
+    azav = '[[detector.jungfrau1M.azav]]\nruns = "1-"\npolarization = "vertical"\n'
+    assert produce(HEAD + RAW + geometry + azav) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "dis_to_sam" in told
 
 
 @pytest.mark.parametrize(

@@ -218,3 +218,40 @@ def test_a_sum_cannot_begin_late():
 def test_images_of_another_shape_are_refused():
     with pytest.raises(ParameterError, match=r"\(3, 3\) cannot be added"):
         summed(["calib"], []).add(np.zeros((3, 3), np.float32), Shot(0))
+
+
+@pytest.mark.parametrize(
+    ("key", "unit", "meaning"),
+    [
+        ("calib", "keV", "sum of the values"),
+        ("calib_square", "keV2", "sum of the squares of the values"),
+        (
+            "thresADU2.5_dropped_off",
+            "keV",
+            "sum of the values, values below 2.5 keV count as 0, X-rays dropped, "
+            "laser off",
+        ),
+        (
+            "nhits_skip",
+            "count",
+            "number of events in which the value is above 0, without the first event",
+        ),
+        ("calib_max_on", "keV", "largest of the values, with X-rays, laser on"),
+    ],
+)
+def test_each_says_what_it_is(key, unit, meaning):
+    sums = Sums(SHAPE, geometry)
+    sums.define(key)
+    field = sums.field(key, "keV")
+    assert (field.shape, field.unit, field.long_name) == (SHAPE, unit, meaning)
+    assert (field.shape, field.dtype) == (sums[key].shape, sums[key].dtype)
+    count = sums.field(f"{key}_nEvents", "keV")
+    assert (count.shape, count.unit) == ((), "")
+    assert count.long_name.startswith("number of events in the sum")
+
+
+def test_an_assembled_sum_has_the_shape_of_the_image():
+    sums = Sums(SHAPE, geometry)
+    for key in ("calib_img", "calib"):
+        sums.define(key)
+        assert sums.field(key, "ADU").shape == sums[key].shape

@@ -96,6 +96,17 @@ def test_an_edge_that_was_not_found_is_not_a_time_of_zero(tmp_path: Path) -> Non
     assert np.isnan(values["ttCorr"][POSITION == 0]).all()
 
 
+def test_a_calibration_without_a_time_tool_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert stored(tmp_path, {"ipm2/sum": np.ones(EVENTS)}, ttCalib=[0.0, 1.0]) == {}
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert "ttCalib of [event] has no effect: xpptut15 run 7 has no time tool" in told
+    assert "FLTPOS" in told
+
+
 def test_other_fields_of_the_detector_keep_their_names(tmp_path: Path) -> None:
     fields = EventData.of(run_with(tmp_path, FEX), EventParameters()).fields
     assert fields["opal_tt/ttfex/proj_sig"].shape == (8,)

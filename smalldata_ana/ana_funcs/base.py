@@ -126,6 +126,15 @@ class DetObjectFunc(Parameters):
         fields = {key: Field(v.dtype, v.shape) for key, v in results.items()}
         return fields | self.describe_chained()
 
+    def one_photon(self) -> tuple[str, float] | None:
+        """Return the parameter that says what one photon deposits, and its value.
+
+        Returns
+        -------
+        In the unit of the source; None for a function without such a parameter.
+        """
+        return None
+
     def forget(self) -> None:
         """Forget earlier events; a function with a `lookback` adds what it forgets."""
         for func in self.funcs.values():

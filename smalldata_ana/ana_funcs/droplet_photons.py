@@ -129,7 +129,7 @@ class droplet2Photons(DetObjectFunc):
         from smalldata_ana.ana_funcs.droplet_kernels import new_map
 
         super().setFromDet(det)
-        check_one_photon("aduspphot", self._one, det.unit, self.eBeam)
+        check_one_photon(self, self.eBeam)
         self._panels, self._rows, self._columns = panels_of(det.shape, self.name)
         self._good = good_with(self.mask, det, self.name)
         self._map = new_map(self._panels, self._rows, self._columns)
@@ -148,6 +148,10 @@ class droplet2Photons(DetObjectFunc):
                 f"no pixel of {region} in ROIs of {self.name!r} is good; all are masked"
             )
         return inside.reshape(-1)
+
+    def one_photon(self) -> tuple[str, float]:
+        """Return the parameter that says what one photon deposits, and its value."""
+        return "aduspphot", self._one
 
     @property
     def good(self) -> npt.NDArray[np.bool_]:

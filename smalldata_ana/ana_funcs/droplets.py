@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.ana_funcs.base import DetObjectFunc
 from smalldata_ana.detector.protocol import Array, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.units import wavelength
 
 _FAR = 3.0
 """So many times the energy of a photon is no single photon, nor its third harmonic."""
+
+_ENERGY = "eBeam"
+"""The parameter with the energy of the photons."""
 
 
 @dataclass(frozen=True)
@@ -137,28 +141,32 @@ def good_with(
 
 
 def check_one_photon(
-    parameter: str, value: float, unit: str, energy: float | None
+    func: DetObjectFunc, energy: float | None, told_by: str = _ENERGY
 ) -> None:
     """Raise an error if what is said to be one photon cannot be one.
 
     Parameters
     ----------
-    parameter : its name, for the message
-    value, unit : what one photon is said to deposit, and the unit of the images
+    func : that knows what one photon deposits; it was set up
     energy : of the photons [keV], or None where it is not known
+    told_by : what tells the energy, for the message
 
     Raises
     ------
     ParameterError
-        if the images are in keV and `value` is far above the energy
+        if the images are in keV and one photon is said to be far above the energy
     """
-    if energy is None:
+    said = func.one_photon()
+    if energy is None or said is None:
         return
     wavelength(energy)
-    if unit == "keV" and value > _FAR * energy:
+    parameter, value = said
+    if func.source.unit == "keV" and value > _FAR * energy:
+        otherwise = "" if told_by == _ENERGY else f"; if that is wrong, give {_ENERGY}"
         raise ParameterError(
-            f"{parameter} = {value:g} is far above a photon of eBeam = {energy:g} keV: "
-            "the images are in keV, so give it in keV and not in ADU"
+            f"{parameter} = {value:g} is far above a photon of {told_by} = "
+            f"{energy:.4g} keV{otherwise}: the images are in keV, so give it in keV "
+            "and not in ADU"
         )
 
 

@@ -216,7 +216,8 @@ class imageFunc(DetObjectFunc):
         chained = self.describe_chained()
         if not self.writeArea:
             return chained
-        return {"img": Field(np.dtype(np.float32), self.shape, self.unit)} | chained
+        image = Field(np.dtype(np.float32), self.shape, self.unit, "assembled image")
+        return {"img": image} | chained
 
     def process(self, data: Array) -> Mapping[str, Any]:
         """Compute the results of one image; as `DetObjectFunc.process`."""

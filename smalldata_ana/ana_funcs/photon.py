@@ -83,11 +83,15 @@ class photonFunc(DetObjectFunc):
     def setFromDet(self, det: ImageSource) -> None:
         """Prepare for the images of a detector; as `DetObjectFunc.setFromDet`."""
         super().setFromDet(det)
-        check_one_photon("ADU_per_photon", self._one, det.unit, self.eBeam)
+        check_one_photon(self, self.eBeam)
         self._panels = panels_of(det.shape, self.name)
         self._good = good_with(self.mask, det, self.name)
         self._least = -np.inf if self.thresADU is None else float(self.thresADU)
         self._rest = np.empty(self._good.size, np.float32)
+
+    def one_photon(self) -> tuple[str, float]:
+        """Return the parameter that says what one photon deposits, and its value."""
+        return "ADU_per_photon", self._one
 
     @property
     def good(self) -> npt.NDArray[np.bool_]:

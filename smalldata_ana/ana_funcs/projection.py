@@ -260,7 +260,8 @@ class lineoutFunc(_OneAxisLess):
 
     def describe(self) -> dict[str, Field]:
         """Return the results that there will be, after set-up."""
-        fields = {"data": Field(np.dtype(np.float32), self.shape, self.unit)}
+        line = Field(np.dtype(np.float32), self.shape, self.unit, "pixels of the line")
+        fields = {"data": line}
         if self.idx is None:
             fields["idx"] = Field(np.dtype(np.int64), (), "pixel", "index of the line")
         return fields | self._describe_peak() | self.describe_chained()

@@ -146,7 +146,9 @@ class rebinFunc(DetObjectFunc):
         chained = self.describe_chained()
         if not self.writeArea:
             return chained
-        return {"data": Field(np.dtype(np.float32), self.shape, self.unit)} | chained
+        what = "means of blocks of pixels"
+        data = Field(np.dtype(np.float32), self.shape, self.unit, what)
+        return {"data": data} | chained
 
     def process(self, data: Array) -> Mapping[str, Any]:
         """Compute the results of one image; as `DetObjectFunc.process`."""

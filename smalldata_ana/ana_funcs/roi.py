@@ -223,12 +223,19 @@ class ROIFunc(DetObjectFunc):
         fields: dict[str, Field] = {}
         if self.calcPars:
             axes = min(2, self._windows[0].good.ndim)
-            fields |= {key: Field(_NUMBER, (), unit) for key in ("sum", "mean", "max")}
-            fields["com"] = Field(_NUMBER, (axes,), "pixel")
+            fields |= {
+                "sum": Field(_NUMBER, (), unit, "sum of the pixels of the region"),
+                "mean": Field(_NUMBER, (), unit, "mean of the pixels of the region"),
+                "max": Field(_NUMBER, (), unit, "largest pixel of the region"),
+                "com": Field(_NUMBER, (axes,), "pixel", "centre of mass, row first"),
+            }
         if self.saturation is not None:
-            fields["nsat"] = Field(np.dtype(np.int64))
+            fields["nsat"] = Field(
+                np.dtype(np.int64), long_name="number of pixels from saturation on"
+            )
         if self.writeArea:
-            fields["area"] = Field(np.dtype(np.float32), self.shape, unit)
+            what = "pixels of the region"
+            fields["area"] = Field(np.dtype(np.float32), self.shape, unit, what)
         return fields | self.describe_chained()
 
     def process(self, data: Array) -> dict[str, Any]:

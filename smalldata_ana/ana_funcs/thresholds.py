@@ -86,6 +86,12 @@ class Thresholded(DetObjectFunc):
         super().setFromDet(det)
         self._low, self._high = pixel_limits(det, self.thresADU, self.thresRms)
 
+    def one_photon(self) -> tuple[str, float] | None:
+        """Return the threshold above which a pixel is one photon, if there is one."""
+        if not self.singlePhoton or self.thresADU is None:
+            return None
+        return "thresADU", limits(self.thresADU)[0]
+
     @property
     def _changes_values(self) -> bool:
         """Whether pixels have other values after the thresholds."""

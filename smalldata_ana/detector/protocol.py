@@ -61,6 +61,11 @@ class Field:
         fill = np.nan if self.dtype.kind == "f" else MISSING_INTEGER
         return np.full(self.shape, fill, self.dtype)
 
+    def texts(self) -> dict[str, str]:
+        """Return the attributes of its dataset: ``units`` and ``long_name``, if any."""
+        texts = {"units": self.unit, "long_name": self.long_name}
+        return {key: text for key, text in texts.items() if text}
+
     def below(self, owner: str) -> Self:
         """Return the same field as a function or detector above its own knows it."""
         return replace(self, owner=f"{owner}_{self.owner}" if self.owner else owner)

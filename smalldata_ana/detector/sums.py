@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.detector.protocol import Field
 from smalldata_ana.detector.shots import Shot
 from smalldata_ana.errors import ParameterError, did_you_mean, listing
 
@@ -104,6 +105,40 @@ class SumAlgorithm:
     def needs_light(self) -> bool:
         """True if it depends on X-rays or laser."""
         return self.dropped or self.laser is not None
+
+    def unit(self, unit: str) -> str:
+        """Return its unit, if that of the images is `unit`."""
+        if self.hits:
+            return "count"
+        return f"{unit}2" if self.square and unit else unit
+
+    def meaning(self, unit: str) -> str:
+        """Say what it is and of which events, if the unit of the images is `unit`."""
+        what = (
+            "events in which the value is above 0"
+            if self.hits
+            else "squares of the values"
+            if self.square
+            else "values"
+        )
+        words = [f"{'largest' if self.maximum else 'sum'} of the {what}"]
+        if self.hits:
+            words = [f"{'any' if self.maximum else 'number of'} {what}"]
+        if self.limit > -math.inf:
+            words.append(f"values below {self.limit:g} {unit} count as 0".rstrip())
+        return ", ".join([*words, *self.selection])
+
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """Words for the events that it takes, none if these are all."""
+        chosen = {
+            "X-rays dropped": self.dropped,
+            "with X-rays": self.laser is not None and not self.dropped,
+            "laser on": self.laser is True,
+            "laser off": self.laser is False,
+            "without the first event": self.skip,
+        }
+        return tuple(text for text, said in chosen.items() if said)
 
     def takes(self, shot: Shot) -> bool:
         """Tell whether an event belongs to the sum."""
@@ -303,6 +338,24 @@ class Sums(Mapping[str, Array]):
             return panels
         maximum = self._algorithms[row].maximum
         return assembled_sums(panels, self._geometry, maximum=maximum)
+
+    def field(self, key: str, unit: str) -> Field:
+        """Describe what is stored of a key.
+
+        Parameters
+        ----------
+        key : of a sum, or ``<key>_nEvents``
+        unit : of the images
+        """
+        plain = key.removesuffix(COUNT)
+        algorithm = self._algorithms[self._row_of[plain]]
+        if key != plain:
+            text = ", ".join(["number of events in the sum", *algorithm.selection])
+            return Field(np.dtype(np.int64), long_name=text)
+        assembled = self._geometry is not None and "img" in key.split("_")
+        shape = self._geometry.shape if self._geometry and assembled else self.shape
+        meaning = algorithm.meaning(unit)
+        return Field(np.dtype(np.float64), shape, algorithm.unit(unit), meaning)
 
     def _total(self, row: int) -> Totals:
         if self._events[row] and self._accumulators is not None:

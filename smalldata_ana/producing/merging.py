@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.detector.protocol import Array
+from smalldata_ana.detector.protocol import Array, Field
 from smalldata_ana.errors import FileError
 from smalldata_ana.producing import part_file, windows
 from smalldata_ana.producing.batches import Batch
@@ -78,7 +78,8 @@ def _fill(
         tables[table] = Columns(file, compression, expected)
         for path, field in layout.items():
             tables[table].add(path, field)
-    sums = {d.name: d.sums for d in detectors if len(d.sums)}
+    summing = [d for d in detectors if len(d.sums)]
+    sums = {d.name: d.sums for d in summing}
     for of_detector in sums.values():
         of_detector.clear()
     whole: dict[str, Windows] = {}
@@ -94,18 +95,18 @@ def _fill(
                 else:
                     whole[name] = later
     _write_windows(file, job, whole)
-    for name, of_detector in sums.items():
-        for key, total in of_detector.items():
-            _write_sum(file, f"{SUMS}/{name}_{key}", total)
+    for detector in summing:
+        for key, total in detector.sums.items():
+            field = detector.sums.field(key, detector.unit)
+            _write_sum(file, f"{SUMS}/{detector.name}_{key}", total, field)
 
 
-def _write_sum(file: h5py.File, path: str, total: Array) -> None:
+def _write_sum(file: h5py.File, path: str, total: Array, field: Field) -> None:
     """Write a sum or its number of events; images compressed, panel by panel."""
-    if not total.shape:
-        file[path] = total
-        return
     chunks = (1,) * (total.ndim - 2) + total.shape[-2:]
-    file.create_dataset(path, data=total, chunks=chunks, **READABLE)
+    images = {"chunks": chunks, **READABLE} if total.shape else {}
+    dataset = file.create_dataset(path, data=total, **images)
+    dataset.attrs.update(field.texts())
 
 
 def _write_windows(file: h5py.File, job: Job, whole: Mapping[str, Windows]) -> None:

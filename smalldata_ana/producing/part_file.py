@@ -29,6 +29,11 @@ _ROWS, _MAIN = "rows", "run"
 _SUMS = "sums"
 _TIMES = "timestamps"
 
+_TIME = Field(
+    np.dtype(np.int64),
+    long_name="time of the event: seconds since 1990 << 32 | nanoseconds",
+)
+
 _DIGEST, _BATCH, _REPORT = "digest", "batch", "report"
 
 
@@ -37,15 +42,15 @@ def tables_of(job: Job) -> dict[str, Layout]:
 
     The empty name stands for all events of the run.
     """
-    everything: Layout = {TIMESTAMP: Field(np.dtype(np.int64)), **job.event_data.fields}
+    everything: Layout = {TIMESTAMP: _TIME, **job.event_data.fields}
     for path, info in job.environment.items():
-        everything[path] = Field(info.dtype, info.shape, info.unit)
+        everything[path] = Field(info.dtype, info.shape, info.unit, info.name)
     tables = {"": everything}
     for name, functions in job.fields.items():
         fields = {key: f for of in functions.values() for key, f in of.items()}
         layout = stored_names(name, fields, fields)
         if name in job.slow:
-            own = {f"{name}/{TIMESTAMP}": Field(np.dtype(np.int64))}
+            own = {f"{name}/{TIMESTAMP}": _TIME}
             tables[name] = own | layout
         else:
             everything |= layout

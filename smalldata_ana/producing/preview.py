@@ -167,7 +167,7 @@ def preview(
         total=len(run),
         table=(
             *table,
-            *(dataset_of(p, _field(v), v, v.shape) for p, v in sums.items()),
+            *(dataset_of(p, f, sums[p], f.shape) for p, f in _sum_fields(planned)),
         ),
         values=values | sums,
         results=_results(planned, found, chosen),
@@ -295,8 +295,11 @@ def _sums(planned: Plan) -> dict[str, Array]:
     }
 
 
-def _field(values: Array) -> Field:
-    return Field(values.dtype, values.shape)
+def _sum_fields(planned: Plan) -> Iterator[tuple[str, Field]]:
+    for detector in planned.detectors:
+        for key in detector.sums:
+            field = detector.sums.field(key, detector.unit)
+            yield f"{SUMS}/{detector.name}_{key}", field
 
 
 def _file_size(

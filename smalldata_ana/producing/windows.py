@@ -4,7 +4,8 @@ A detector that integrates over several shots shows in one image what all events
 its image before have brought.  To normalise it, ``intg/<detector>/`` holds a row for
 each of its images: the sums over the events after the image before, up to and with its
 own event.  The first window begins with the run; events after the last image are in
-none.
+none.  An event without a value adds nothing; where no event of a window has one, the
+sum is NaN.
 
 A window may reach over the end of a batch: a part then holds what is open, and the
 merge puts the pieces together.
@@ -66,9 +67,14 @@ def fields_of(layout: Layout) -> dict[str, Field]:
     ----------
     layout : the datasets with a row for each event of the run
     """
-    total = np.dtype(np.float64)
-    sums = {n: replace(layout[path], dtype=total) for n, path in summed(layout).items()}
+    sums = {name: _as_sum(layout[path]) for name, path in summed(layout).items()}
     return _FIELDS | sums
+
+
+def _as_sum(field: Field) -> Field:
+    """Return the sum of a field over a window."""
+    name = f"sum over the window: {field.long_name}" if field.long_name else ""
+    return replace(field, dtype=np.dtype(np.float64), long_name=name)
 
 
 @dataclass
@@ -92,7 +98,7 @@ class Windows:
         ----------
         ends : the events that end a window, growing
         times : timestamp of each event
-        data : by name (events, ...); NaN and missing integers do not count
+        data : by name (events, ...); NaN and missing integers are no values
 
         Returns
         -------
@@ -108,9 +114,8 @@ class Windows:
             column[some] = function.reduceat(times, begins[some])
             values[name] = column
         for name, each in data.items():
-            known = _known(each)
-            total = np.zeros((len(begins), *each.shape[1:]))
-            total[some] = np.add.reduceat(known, begins[some], axis=0)
+            total = np.full((len(begins), *each.shape[1:]), np.nan)
+            total[some] = _sums(each, begins[some])
             values[name] = total
         return cls(values)
 
@@ -120,19 +125,29 @@ class Windows:
         empty = ours["count"][-1] == 0, theirs["count"][0] == 0
         for name, values in ours.items():
             last, first = values[-1:], theirs[name][:1]
-            joined = last + first
             if name in _TIMES:
                 extreme = np.minimum if name == _TIMES[0] else np.maximum
                 both = extreme(last, first)
                 joined = first if empty[0] else last if empty[1] else both
+            else:
+                joined = last + first if name == "count" else _added(last, first)
             ours[name] = np.concatenate([values[:-1], joined, theirs[name][1:]])
 
 
-def _known(values: Array) -> Array:
-    """Return values as float64, with 0 for those that are missing."""
+def _sums(values: Array, begins: Array) -> Array:
+    """Return the sums from each begin to the next; NaN where there is no value."""
     missing = Field(values.dtype).missing()
-    wrong = np.isnan(values) if values.dtype.kind == "f" else values == missing
-    return np.where(wrong, 0, values).astype(np.float64)
+    known = ~np.isnan(values) if values.dtype.kind == "f" else values != missing
+    total = np.add.reduceat(
+        np.where(known, values, 0).astype(np.float64), begins, axis=0
+    )
+    return np.where(np.logical_or.reduceat(known, begins, axis=0), total, np.nan)
+
+
+def _added(last: Array, first: Array) -> Array:
+    """Add the sums of two pieces of a window; NaN is one without a value."""
+    either = np.where(np.isnan(last), first, last)
+    return np.where(np.isnan(last) | np.isnan(first), either, last + first)
 
 
 def write_part(
@@ -175,13 +190,7 @@ def write(
     windows : of all batches
     fields : what is summed, by name of the sum
     """
+    described = _FIELDS | {name: _as_sum(field) for name, field in fields.items()}
     for name, values in windows.values.items():
         dataset = file.create_dataset(f"{GROUP}/{detector}/{name}", data=values[:-1])
-        field = _FIELDS.get(name) or fields[name]
-        texts = {"units": field.unit, "long_name": _long_name(name, field)}
-        dataset.attrs.update({key: text for key, text in texts.items() if text})
-
-
-def _long_name(name: str, field: Field) -> str:
-    prefix = "" if name in _FIELDS or not field.long_name else "sum over the window: "
-    return prefix + field.long_name
+        dataset.attrs.update(described[name].texts())

@@ -87,7 +87,7 @@ class Growing:
             if not rows:  # all rows will be written: nothing is to be filled before
                 properties.set_fill_time(h5d.FILL_TIME_NEVER)
         self._id = _create(file, path, self._type, (rows, *self._shape), properties)
-        _label(self._id, {"units": field.unit, "long_name": field.long_name})
+        _label(self._id, field.texts())
 
     def append(self, values: Array) -> None:
         """Append rows.
@@ -211,7 +211,6 @@ def _label(dataset: Any, texts: dict[str, str]) -> None:
     """Give a dataset attributes with text."""
     text_type = h5t.py_create(h5py.string_dtype(), logical=True)
     for name, text in texts.items():
-        if text:
-            place = h5s.create(h5s.SCALAR)
-            attribute = h5a.create(dataset, name.encode(), text_type, place)
-            attribute.write(np.array(text, h5py.string_dtype()))
+        place = h5s.create(h5s.SCALAR)
+        attribute = h5a.create(dataset, name.encode(), text_type, place)
+        attribute.write(np.array(text, h5py.string_dtype()))
