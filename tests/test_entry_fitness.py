@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from smalldata_ana.detector.entry_fitness import doubts
-from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.run_range import RunRange
