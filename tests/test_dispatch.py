@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections import Counter
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smalldata_ana.errors import FileError
-from smalldata_ana.producing import dispatch
+from smalldata_ana.producing import dispatch, executors
 from smalldata_ana.producing.batches import (
     cut,
 )
@@ -174,3 +175,12 @@ class TestDispatcher:
         with pytest.raises(FileError, match="the disk is full"):
             workers.dispatch(self.BATCHES)
         assert self.BATCHES[0] in workers.done
+
+
+def test_sockets_are_made_where_their_path_is_short(monkeypatch):
+    """Batch systems have temporary folders whose names no socket can have."""
+    long = "/" + 90 * "a"
+    monkeypatch.setattr(tempfile, "tempdir", long)
+    with executors._short_temporary_folder():
+        assert len(tempfile.gettempdir()) < 64
+    assert tempfile.gettempdir() == long

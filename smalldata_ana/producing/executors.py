@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
@@ -20,6 +22,10 @@ T = TypeVar("T")
 _PRELOAD = ("smalldata_ana.producing.preloaded",)
 _SINGLE = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 """Workers are the parallel part: within one, nothing else is."""
+
+_SHORT_FOLDER = "/tmp"
+_LONGEST_FOLDER = 64
+"""Names below it need about 40 bytes."""
 
 _WORLD = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS")
 
@@ -99,7 +105,8 @@ class Workers:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOAD))
         # Its server imports what workers need while this process makes its plan.
-        forkserver.ensure_running()
+        with _short_temporary_folder():
+            forkserver.ensure_running()
         return ProcessPoolExecutor(
             self.number, mp_context=context, initializer=_be_a_worker
         )
@@ -109,6 +116,22 @@ class Workers:
         from mpi4py import MPI
 
         return max(1, int(MPI.COMM_WORLD.Get_size()) - 1)
+
+
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Let sockets be made where their path is short enough for the system.
+
+    A path of more than 107 bytes cannot be that of a socket; the temporary folders of
+    batch systems come near it.
+    """
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+        tempfile.tempdir = _SHORT_FOLDER
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _be_a_worker() -> None:
