@@ -40,9 +40,7 @@ def expected(func, image, use=None, seen=SEEN):
     axes = func.params_as_dict()
     use = np.ones(SHAPE, bool) if use is None else use
     phi = phi_by_hand(HAND)
-    return mean_in_bins(
-        image, seen, use, HAND.q, phi, axes["q_edges"], axes["phi_edges"]
-    )
+    return mean_in_bins(image, seen, use, HAND.q, phi, axes["qbins"], axes["phi_edges"])
 
 
 def assert_mean(func, data, image, **how):
@@ -125,7 +123,7 @@ def test_edges_and_turns_of_the_circle():
 
 def test_bins_by_default():
     axes = function(qbin=0.07, phiBins=4).params_as_dict()
-    edges = axes["q_edges"]
+    edges = axes["qbins"]
     np.testing.assert_allclose(edges / 0.07, np.rint(edges / 0.07), atol=1e-9)
     assert abs(edges[0] - HAND.q.min()) <= 0.035
     assert abs(edges[-1] - HAND.q.max()) <= 0.035
@@ -136,7 +134,7 @@ def test_bins_by_default():
 def test_bins_depend_on_good_pixels_only():
     good = HAND.q < 1
     func = function(detector(good=good), qbin=0.01)
-    assert func.params_as_dict()["q_edges"][-1] == pytest.approx(1.0)
+    assert func.params_as_dict()["qbins"][-1] == pytest.approx(1.0)
     assert np.isfinite(func.process(photons())["azav"]).mean() > 0.95
 
 
@@ -185,7 +183,7 @@ def test_invalid_pixels_are_as_if_masked(errors):
     settings_ = {"qbin": 0.02, "counts": True, "errors": errors}
     found = function(**settings_).process(image.astype(np.float32))
     axes = function(**settings_).params_as_dict()
-    masked = function(detector(good=~invalid), **settings_ | {"qbin": axes["q_edges"]})
+    masked = function(detector(good=~invalid), **settings_ | {"qbin": axes["qbins"]})
     for key, values in masked.process(photons()).items():
         np.testing.assert_allclose(found[key], values, rtol=1e-6, err_msg=key)
 

@@ -21,6 +21,7 @@ from smalldata_ana.producing import view
 from smalldata_ana.producing.batches import Batch, cut
 from smalldata_ana.producing.planning import plan
 from smalldata_ana.simulation.run_spec import DetectorSpec
+from smalldata_ana.smalldata.layout import CONFIGURATION
 from smalldata_ana.sources import first_events
 
 EVENTS = 40
@@ -56,6 +57,7 @@ def seen(path: Path, shown: list[int], stop: threading.Event) -> None:
             with h5py.File(path) as file:
                 times = file["timestamp"][()]
                 if "unfinished" in file.attrs:
+                    assert "ROI_0__ROI_0_bound" in file["UserDataCfg/cspad140k"]
                     assert (np.diff(times) > 0).all()
                     assert len(file["cspad140k/ROI_0_sum"]) == len(times)
                     shown.append(len(times))
@@ -224,9 +226,11 @@ def test_view_is_made_anew_when_there_is_more_and_not_too_often(
     now = 100.0
     monkeypatch.setattr(view.time, "monotonic", lambda: now)
     monkeypatch.setattr(view.part_file, "tables_of", lambda job: {})
-    job = SimpleNamespace(part_path=lambda batch: tmp_path / str(batch.number))
+    job = SimpleNamespace(
+        part_path=lambda batch: tmp_path / str(batch.number), parts=tmp_path
+    )
     target = tmp_path / "view.h5"
-    made = view.View(job, target)
+    made = view.View(job, target, lambda file: file.create_group(CONFIGURATION))
     batches = cut(30, 10)
 
     def shown(several: list[Batch]) -> str:

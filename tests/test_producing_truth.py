@@ -171,7 +171,7 @@ def ring_area(edges: Any, made: SimulatedRun) -> Any:
 def test_the_ring_follows_the_delay(made: SimulatedRun, produced: h5py.File) -> None:
     truth, sample = made.truth, made.spec.sample
     configuration = "UserDataCfg/jungfrau1M/azav__azav"
-    q, edges = (produced[f"{configuration}_{key}"][:] for key in ("q", "q_edges"))
+    q, edges = (produced[f"{configuration}_{key}"][:] for key in ("q", "qbins"))
     ring = sample.rings[RING]
     near = np.abs(q - ring.q) < 2 * ring.width
     intensity = produced["jungfrau1M/azav_azav"][:, 0, near].mean(axis=1)

@@ -163,3 +163,10 @@ def test_no_pixel_is_bad_twice() -> None:
     sums = defects.dead.astype(int) + defects.hot + defects.noisy
     assert sums.max() == 1
     assert defects.dead.sum() == defects.hot.sum() == defects.noisy.sum() == 209
+
+
+def test_a_photon_on_the_very_edge_is_in_the_last_pixel():
+    image = physics.share_charge(np.array([[3.5, 4.5], [-0.5, -0.5]]), (4, 5), 0.1)
+    assert image.shape == (4, 5)
+    assert image[3, 4] == pytest.approx(0.25, rel=1e-3)
+    assert image[0, 0] == pytest.approx(0.25, rel=1e-3)

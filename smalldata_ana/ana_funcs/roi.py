@@ -92,6 +92,7 @@ class ROIFunc(DetObjectFunc):
 
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
+        self._windows: list[_Window] = []
         if self.writeArea and _n_boxes(self.ROI) > 1:
             raise ParameterError("writeArea needs a region of a single box")
         if self.imageROI is None:
@@ -123,6 +124,18 @@ class ROIFunc(DetObjectFunc):
                 f"no pixel of ROI = {self.ROI or self.imageROI} of {det.name!r} is "
                 "good; all are masked"
             )
+
+    def params_as_dict(self) -> dict[str, Any]:
+        """Return the parameters and, after set-up, the region as users know it.
+
+        ``bound`` is the region, and ``mask`` its good pixels (1 = good), both of a
+        single box only.
+        """
+        values = super().params_as_dict()
+        if len(self._windows) != 1:
+            return values
+        bound = np.array([(s.start, s.stop) for s in self._windows[0].slices])
+        return values | {"bound": bound, "mask": self.good.astype(np.uint8)}
 
     def _region(self, det: ImageSource) -> Region | None:
         if self.imageROI is None:

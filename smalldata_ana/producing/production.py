@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from smalldata_ana.opening import late_streams
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
@@ -25,6 +27,7 @@ from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Live, Supply, Whole
 from smalldata_ana.producing.view import View
 from smalldata_ana.producing.worker import Worker
+from smalldata_ana.smalldata.configuration import write_configuration
 from smalldata_ana.smalldata.layout import CONFIGURATION
 
 logger = logging.getLogger(__name__)
@@ -96,7 +99,8 @@ class Production:
         self.compression = compression
         self._progress = progress
         self._finished = Finished(plan.job)
-        self._view = View(plan.job, target) if plan.run.growing else None
+        live = plan.run.growing
+        self._view = View(plan.job, target, self._configure) if live else None
 
     def run(self, workers: Workers) -> Result:
         """Make the file.
@@ -145,6 +149,11 @@ class Production:
             )
             self._finished.remove()
         return result
+
+    def _configure(self, file: h5py.File) -> None:
+        """Write what does not depend on the events."""
+        resolved, detectors = self.job.resolved, self.plan.detectors
+        write_configuration(file, resolved, detectors, provenance.made_by())
 
     def _supply(self) -> Supply:
         if self.plan.run.growing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -20,7 +20,7 @@ from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.job import Job
 from smalldata_ana.safe_files import replacing
 from smalldata_ana.smalldata.batch import COUNT, length_path
-from smalldata_ana.smalldata.layout import Layout
+from smalldata_ana.smalldata.layout import CONFIGURATION, Layout
 from smalldata_ana.smalldata.parts import Location, locations
 
 INTERVAL = 5.0
@@ -37,11 +37,17 @@ class View:
     ----------
     job : the job
     target : the file
+    configure : writes ``UserDataCfg`` into a file; it is called once
     """
 
-    def __init__(self, job: Job, target: Path) -> None:
+    def __init__(
+        self, job: Job, target: Path, configure: Callable[[h5py.File], None]
+    ) -> None:
         self._job = job
         self._target = target
+        self._configure = configure
+        self._configuration = job.parts / "configuration.h5"
+        self._configured = False
         self._tables = part_file.tables_of(job)
         self._due = time.monotonic()
         self._shown = 0
@@ -63,10 +69,20 @@ class View:
                 for path, field in _with_lengths(layout).items():
                     if field.length is not Length.RAGGED:
                         _show(file, path, field, group, locations(layout)[path], paths)
+            self._link_configuration(file)
             file.attrs["unfinished"] = f"{len(batches)} finished batches"
         self._shown = len(batches)
         now = time.monotonic()
         self._due = now + max(INTERVAL, _SHARE * (now - begin))
+
+    def _link_configuration(self, file: h5py.File) -> None:
+        """Show what is written once and does not change."""
+        if not self._configured:
+            with h5py.File(self._configuration, "w") as written:
+                self._configure(written)
+            self._configured = True
+        beside = os.path.relpath(self._configuration, self._target.parent)
+        file[CONFIGURATION] = h5py.ExternalLink(beside, CONFIGURATION)
 
 
 def _with_lengths(layout: Layout) -> Layout:

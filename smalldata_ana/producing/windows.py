@@ -33,6 +33,9 @@ _NOT_SUMMED = {
 }
 """Groups whose sum over events has no meaning."""
 
+_ENVIRONMENT = "_env"
+"""End of the groups of temperatures and the like, whose sum has none either."""
+
 _TIMES = ("timestamp_min", "timestamp_max")
 _FIELDS = {
     "count": Field(np.dtype(np.int64), long_name="number of events summed"),
@@ -55,6 +58,8 @@ def summed(layout: Layout) -> dict[str, str]:
     found = {}
     for path, field in layout.items():
         source, _, key = path.partition("/")
+        if source.endswith(_ENVIRONMENT):
+            continue
         if field.length is Length.FIXED and source not in _NOT_SUMMED:
             found[f"{source}_sum_{key.replace('/', '_')}"] = path
     return found

@@ -253,7 +253,8 @@ def share_charge(
     """
     from scipy.special import ndtr
 
-    pixel = np.rint(photons).astype(np.int64)
+    # A photon on the very edge is in the last pixel, not in one beyond.
+    pixel = np.clip(np.rint(photons).astype(np.int64), 0, np.array(shape) - 1)
     edges = np.array([-1.5, -0.5, 0.5, 1.5])
     inside = np.diff(ndtr((edges - (photons - pixel)[..., None]) / cloud), axis=-1)
     image = np.zeros((shape[0] + 2) * (shape[1] + 2))
