@@ -296,9 +296,8 @@ def test_rectangles_that_make_no_sense_are_refused(parameters, message):
 def test_users_find_its_bound_and_mask_again():
     good = np.ones((2, 20, 30), bool)
     good[1, 5, 6] = False
-    func = attached(
-        ROIFunc(ROI=[[1, 2], [4, 8], [5, 10]]), Images(good.shape, good=good)
-    )
+    box = [[1, 2], [4, 8], [5, 10]]
+    func = attached(ROIFunc(ROI=box), Images(good.shape, good=good))
     known = func.params_as_dict()
     assert known["bound"].tolist() == box
     np.testing.assert_array_equal(known["mask"], good[1, 4:8, 5:10])
