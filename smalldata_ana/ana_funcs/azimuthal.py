@@ -305,15 +305,19 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
         if self._sums is None:
             return values
         axis, shape = self._axis.name, self._sums.bins.shape
-        # Users know the edges of q under another name than those of other axes.
-        edges = "qbins" if axis == "q" else f"{axis}_edges"
-        return values | {
-            axis: _middles(self._edges),
-            edges: self._edges,
-            "phi": _middles(self._phi_edges),
-            "phi_edges": self._phi_edges,
-            "norm": self._sums.response.reshape(shape),
-        }
+        # Users know the edges of q under a name of their own.
+        known = {"qbins": self._edges} if axis == "q" else {}
+        return (
+            known
+            | values
+            | {
+                axis: _middles(self._edges),
+                f"{axis}_edges": self._edges,
+                "phi": _middles(self._phi_edges),
+                "phi_edges": self._phi_edges,
+                "norm": self._sums.response.reshape(shape),
+            }
+        )
 
     def checkPolarization(self, image: Array) -> PolarizationFit:
         """Tell which polarization of the beam an image fits, after set-up.

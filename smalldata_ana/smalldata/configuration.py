@@ -55,6 +55,7 @@ _PIXEL_UNITS = {
 AXIS_UNITS = {
     "q": "1/angstrom",
     "qbins": "1/angstrom",
+    "q_edges": "1/angstrom",
     "r": "um",
     "r_edges": "um",
     "phi": "deg",
