@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Plan:
     size : events of a batch
     replayed : how many events before a batch its functions need to have seen
     before : how many events before a batch it may read
+    constants : checksum of each calibration constant, by detector
     """
 
     run: Run
@@ -60,6 +61,7 @@ class Plan:
     size: int
     replayed: int
     before: int
+    constants: Mapping[str, Mapping[str, str]]
 
     def batches(self, limit: int | None = None) -> list[Batch]:
         """Return the batches of the run, or of its first events."""
@@ -134,8 +136,9 @@ def plan(
     )
     size = size or _size(run, detectors)
     replayed = max((d.lookback for d in detectors), default=0)
+    constants = provenance.constants(detectors)
     job = Job(
-        digest=_digest(run, resolved, event_data, detectors, size),
+        digest=_digest(run, resolved, event_data, detectors, constants, size),
         head=run.head(),
         resolved=resolved,
         event_data=event_data,
@@ -151,7 +154,7 @@ def plan(
         strict=strict,
     )
     before = max([replayed, *(_gap(run, d) for d in detectors)])
-    return Plan(run, job, choices, tuple(detectors), size, replayed, before)
+    return Plan(run, job, choices, tuple(detectors), size, replayed, before, constants)
 
 
 def _built(
@@ -250,6 +253,7 @@ def _digest(
     resolved: Resolved,
     event_data: EventData,
     detectors: Sequence[DetObject],
+    constants: Mapping[str, Mapping[str, str]],
     size: int,
 ) -> str:
     """Return a checksum of all that the content of a part depends on."""
@@ -260,7 +264,7 @@ def _digest(
         "detectors": {d.name: repr(run.detectors[d.detname]) for d in detectors},
         "results": {d.name: repr(d.fields) for d in detectors},
         "sums": {d.name: list(d.sums) for d in detectors},
-        "constants": provenance.constants(detectors),
+        "constants": constants,
         "versions": provenance.versions(),
         "size": size,
     }

@@ -51,7 +51,7 @@ class Record:
         """Return the record of what is to be made."""
         return cls(
             plan.job.resolved.record(),
-            provenance.constants(plan.detectors),
+            plan.constants,
             plan.job.origins,
             plan.choices,
             nevents,
