@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ _PACKAGES = ("jupyterlab", "ipympl", "playwright")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SLOW = 60
 """How long anything may take on a busy machine [s]."""
+
+_PATIENCE, _ATTEMPTS = 20, 3
+"""How long to wait for the effect of the mouse [s], and how often to use it."""
 
 _PROMPT = ".jp-InputPrompt"
 _CANVAS = ".jupyter-matplotlib-canvas-div canvas"
@@ -184,13 +187,44 @@ class Notebook:
         self.page.keyboard.press("Shift+Enter")
 
     def run(self, number: int) -> str:
-        """Run one of the cells once, and return the text of its output."""
+        """Run one of the cells once more, and return the text of its output."""
         from playwright.sync_api import expect
 
         cell = self._cells().nth(1 + number)
+        prompt = cell.locator(_PROMPT)
+        before = prompt.inner_text()
         self._start(cell)
-        expect(cell.locator(_PROMPT)).to_have_text(_EXECUTED, timeout=_SLOW * 1000)
+        if _EXECUTED.search(before):
+            expect(prompt).not_to_have_text(before, timeout=_SLOW * 1000)
+        expect(prompt).to_have_text(_EXECUTED, timeout=_SLOW * 1000)
         return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts())
+
+    def until(
+        self, number: int, wanted: str, act: Callable[[], None] | None = None
+    ) -> None:
+        """Do something, then run a cell again and again until it prints what is wanted.
+
+        Jupyter does not bring what the mouse does and the next cell in their
+        order. A page whose parts still move may lose what the mouse does: it
+        is then done again, as a user would.
+
+        Parameters
+        ----------
+        number : of the cell
+        wanted : what it prints at last
+        act : what is done first, and again after each `_PATIENCE` in vain
+        """
+        printed = []
+        for _ in range(_ATTEMPTS):
+            if act is not None:
+                act()
+            end = time.monotonic() + _PATIENCE
+            while time.monotonic() < end:
+                printed.append(self.run(number).strip())
+                if printed[-1] == wanted:
+                    return
+                self.page.wait_for_timeout(200)
+        pytest.fail(f"the cell never prints {wanted!r}, but {printed}")
 
     def toolbar(self, tooltip: str) -> None:
         """Press the button in the figure's toolbar whose tooltip begins like this."""
@@ -199,10 +233,20 @@ class Notebook:
 
     def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> None:
         """Drag the mouse over the figure, from its top left corner [dots]."""
-        canvas = self.page.locator(_CANVAS).last
-        canvas.scroll_into_view_if_needed()
-        box, mouse = canvas.bounding_box(), self.page.mouse
+        box, mouse = self._at_rest(), self.page.mouse
         mouse.move(box["x"] + begin[0], box["y"] + begin[1])
         mouse.down()
         mouse.move(box["x"] + end[0], box["y"] + end[1], steps=8)
         mouse.up()
+
+    def _at_rest(self) -> dict[str, float]:
+        """Return where the figure is, once the page no longer moves it."""
+        canvas = self.page.locator(_CANVAS).last
+        seen: list[dict[str, float]] = []
+        end = time.monotonic() + _SLOW
+        while len(seen) < 4 or any(box != seen[-1] for box in seen[-4:]):
+            assert time.monotonic() < end, f"the figure never comes to rest: {seen}"
+            canvas.scroll_into_view_if_needed()
+            seen.append(canvas.bounding_box())
+            self.page.wait_for_timeout(100)
+        return seen[-1]
