@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import sys
 
 import pytest
@@ -65,7 +66,7 @@ def test_the_end_of_the_input(keyboard, monkeypatch):
 
 def test_the_last_window_is_closed_meanwhile(keyboard, monkeypatch):
     canvas = Canvas(nothing)
-    windows = iter([canvas, canvas, None, None])
+    windows = iter([canvas])
 
     def left():
         window = next(windows, None)
@@ -78,15 +79,37 @@ def test_the_last_window_is_closed_meanwhile(keyboard, monkeypatch):
     assert canvas.slices == 1
 
 
-def test_without_windows_it_is_an_ordinary_question(keyboard, monkeypatch):
-    monkeypatch.setattr("builtins.input", lambda prompt: f"{prompt}yes")
-    assert waiting.read_line("happy? ") == "happy? yes"
-
-
-def test_figures_without_windows_are_not_waited_for(monkeypatch):
+@pytest.fixture
+def no_window(monkeypatch):
+    """Show a figure that has no window."""
     plt = pytest.importorskip("matplotlib.pyplot")
     plt.switch_backend("agg")
     plt.figure()
-    monkeypatch.setattr("builtins.input", lambda prompt: "yes")
-    assert waiting.read_line("happy? ") == "yes"
+    yield
     plt.close("all")
+
+
+def test_figures_without_windows_are_not_waited_for(keyboard, no_window):
+    keyboard("yes\n")
+    assert waiting.read_line("happy? ") == "yes"
+
+
+def test_a_ctrl_c_is_looked_for_again_and_again(keyboard, no_window, monkeypatch):
+    """A wait without end would not see one that comes just before it."""
+    waits = []
+
+    def look(read, write, failed, timeout):
+        waits.append(timeout)
+        if len(waits) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return [], [], []
+
+    monkeypatch.setattr(waiting.select, "select", look)
+    with pytest.raises(KeyboardInterrupt):
+        waiting.read_line("happy? ")
+    assert max(waits) < 1
+
+
+def test_without_a_terminal_it_is_an_ordinary_question(monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda prompt: f"{prompt}yes")
+    assert waiting.read_line("happy? ") == "happy? yes"

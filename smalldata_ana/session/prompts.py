@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from smalldata_ana.errors import UsageError, did_you_mean, listing
+from smalldata_ana.session.tools.waiting import read_line
 
 TRIES = 3
 """How often a question is asked, so that pasted lines are not all taken as answers."""
@@ -18,7 +19,7 @@ def somebody_there() -> bool:
 
 def _answer(question: str) -> str:
     try:
-        return input(question).strip()
+        return read_line(question).strip()
     except EOFError:
         raise UsageError(f"no answer to the question {question.strip()!r}") from None
 

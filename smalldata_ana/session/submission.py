@@ -22,6 +22,7 @@ from smalldata_ana.safe_files import reason
 from smalldata_ana.session.output_folder import output_folder
 from smalldata_ana.session.preview import not_exported
 from smalldata_ana.session.prompts import somebody_there
+from smalldata_ana.session.tools.waiting import read_line
 
 _OF_OTHER_JOBS = re.compile("(OMPI|OPAL|ORTE|PRTE|PMI|PMIX|HYDRA|SLURMD?)_|MPI_LOCAL")
 """Names of environment variables that an MPI or Slurm job has for its own processes."""
@@ -130,7 +131,7 @@ def wanted(session: Any) -> bool:
     if not (session.interactive and somebody_there()):
         return False
     try:
-        answer = input("Run it? (y/n) [n]: ")
+        answer = read_line("Run it? (y/n) [n]: ")
     except EOFError:
         return False
     return answer.strip().lower().startswith("y")

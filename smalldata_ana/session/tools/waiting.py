@@ -1,4 +1,4 @@
-"""Waiting for an answer at the terminal while windows stay alive."""
+"""Waiting for an answer at the terminal, without losing windows or a Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from matplotlib.backend_bases import FigureCanvasBase
 
 _SLICE = 0.05
-"""How long the windows work before the terminal is looked at [s]."""
+"""How long the windows work, or nothing does, between two looks at the terminal [s]."""
 
 
 def read_line(prompt: str) -> str:
     """Read a line as `input` does, with open figures that go on working.
+
+    `input` reads without end: a Ctrl-C that comes after it has written the question
+    and before it reads takes effect only with the next line. Here it always does.
 
     Parameters
     ----------
@@ -25,7 +28,7 @@ def read_line(prompt: str) -> str:
     EOFError
         at the end of the input
     """
-    if _canvas() is None or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         return input(prompt)
     sys.stdout.write(prompt)
     sys.stdout.flush()
