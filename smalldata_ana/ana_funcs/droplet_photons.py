@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from traitlets import Bool, Float, Instance, List, TraitError, Unicode, validate
 
-from smalldata_ana.ana_funcs.base import DetObjectFunc, Passed
+from smalldata_ana.ana_funcs.base import Passed
 from smalldata_ana.ana_funcs.droplets import (
     Droplets,
     Positions,
@@ -17,6 +17,7 @@ from smalldata_ana.ana_funcs.droplets import (
     good_with,
     panels_of,
 )
+from smalldata_ana.ana_funcs.photon_source import PhotonSource
 from smalldata_ana.ana_funcs.regions import RegionTrait, boxes_within
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
@@ -34,7 +35,7 @@ _LIMIT = 20_000_000
 
 
 @register("photons")
-class droplet2Photons(DetObjectFunc):
+class droplet2Photons(PhotonSource):
     """The photons of droplets; chain it to `dropletFunc`.
 
     The number of photons of a droplet follows from its sum: at least n from
@@ -59,6 +60,7 @@ class droplet2Photons(DetObjectFunc):
     """
 
     takes = (Passed.DROPLETS,)
+    photon_parameter = "aduspphot"
     passes = Passed.POSITIONS
 
     name = Unicode("droplet2phot", help="what the results are called: <name>_<key>")
@@ -148,24 +150,6 @@ class droplet2Photons(DetObjectFunc):
                 f"no pixel of {region} in ROIs of {self.name!r} is good; all are masked"
             )
         return inside.reshape(-1)
-
-    def one_photon(self) -> tuple[str, float]:
-        """Return the parameter that says what one photon deposits, and its value."""
-        return "aduspphot", self._one
-
-    @property
-    def good(self) -> npt.NDArray[np.bool_]:
-        """Good pixels, those of the mask only."""
-        return self._good
-
-    @property
-    def unit(self) -> str:
-        """The unit of what is passed on: photons."""
-        return "photon"
-
-    @property
-    def noise(self) -> None:
-        """The noise of what is passed on: not known."""
 
     def describe(self) -> dict[str, Field]:
         """Return the results that there will be, after set-up."""

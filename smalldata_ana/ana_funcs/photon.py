@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from traitlets import Float, Instance, Unicode
 
-from smalldata_ana.ana_funcs.base import DetObjectFunc, Passed
+from smalldata_ana.ana_funcs.base import Passed
 from smalldata_ana.ana_funcs.droplets import (
     as_float32,
     check_one_photon,
     good_with,
     panels_of,
 )
+from smalldata_ana.ana_funcs.photon_source import PhotonSource
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import register
 
 
 @register("photon")
-class photonFunc(DetObjectFunc):
+class photonFunc(PhotonSource):
     """The number of photons in each pixel, where a photon lights two at most.
 
     The image is divided by `ADU_per_photon`.  The whole photons of each pixel count,
@@ -40,6 +40,7 @@ class photonFunc(DetObjectFunc):
     `droplet2Photons` does not.
     """
 
+    photon_parameter = "ADU_per_photon"
     passes = Passed.IMAGE
 
     name = Unicode("photon", help="what the results are called: <name>_<key>")
@@ -88,24 +89,6 @@ class photonFunc(DetObjectFunc):
         self._good = good_with(self.mask, det, self.name)
         self._least = -np.inf if self.thresADU is None else float(self.thresADU)
         self._rest = np.empty(self._good.size, np.float32)
-
-    def one_photon(self) -> tuple[str, float]:
-        """Return the parameter that says what one photon deposits, and its value."""
-        return "ADU_per_photon", self._one
-
-    @property
-    def good(self) -> npt.NDArray[np.bool_]:
-        """Good pixels, those of the mask only."""
-        return self._good
-
-    @property
-    def unit(self) -> str:
-        """The unit of what is passed on: photons."""
-        return "photon"
-
-    @property
-    def noise(self) -> None:
-        """The noise of what is passed on: not known."""
 
     def describe(self) -> dict[str, Field]:
         """Return the results that there will be, after set-up."""
