@@ -7,7 +7,7 @@ import functools
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from smalldata_ana.errors import SmallDataError
 
@@ -61,6 +61,37 @@ def add_log_level(parser: argparse.ArgumentParser) -> None:
         default="warning",
         help="how much to tell on stderr; debug also shows tracebacks [%(default)s]",
     )
+
+
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--experiment``."""
+    parser.add_argument(
+        "-e",
+        "--experiment",
+        metavar="EXP",
+        help="experiment [$EXPERIMENT, else from the working directory]",
+    )
+
+
+def add_action(
+    actions: Any, name: str, act: Callable[..., None], text: str
+) -> argparse.ArgumentParser:
+    """Add an action to a command, with the options that all of them have.
+
+    Parameters
+    ----------
+    actions : as `argparse.ArgumentParser.add_subparsers` returned them
+    name : of the action
+    act : what does it, the option ``act``
+    text : its help
+    """
+    action: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    action.set_defaults(act=act)
+    add_experiment(action)
+    add_log_level(action)
+    return action
 
 
 def set_log_level(level: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from smalldata_ana.commands import (
-    add_log_level,
+    add_action,
     run_command,
     set_log_level,
     table,
@@ -51,16 +51,7 @@ def main(argv: list[str]) -> int:
 
 
 def _action(actions: Any, name: str, act: Any, text: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}."
-    )
-    action.set_defaults(act=act)
-    action.add_argument(
-        "-e",
-        "--experiment",
-        metavar="EXP",
-        help="experiment [$EXPERIMENT, else from the working directory]",
-    )
+    action = add_action(actions, name, act, text)
     action.add_argument(
         "--calib-dir",
         type=Path,
@@ -68,7 +59,6 @@ def _action(actions: Any, name: str, act: Any, text: str) -> argparse.ArgumentPa
         help="the constants store [$SMALLDATA_ANA_CALIB, else "
         "<experiment>/results/smalldata_ana/calib]",
     )
-    add_log_level(action)
     return action
 
 

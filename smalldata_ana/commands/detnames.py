@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smalldata_ana.commands import (
+    add_experiment,
     add_log_level,
     run_command,
     set_log_level,
@@ -37,12 +38,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="exp=EXP:run=RUN",
         help="the run, as psana's detnames takes it; or give -e and -r",
     )
-    add(
-        "-e",
-        "--experiment",
-        metavar="EXP",
-        help="experiment [$EXPERIMENT, else from the working directory]",
-    )
+    add_experiment(options)
     add("-r", "--run", type=int, help="run number")
     add("--xtc-dir", type=Path, metavar="DIR", help="xtc2 files [<experiment>/xtc]")
     add("--files", nargs="+", type=Path, metavar="FILE", help="the files of one run")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smalldata_ana.commands import add_log_level, run_command, set_log_level
+from smalldata_ana.commands import add_action, run_command, set_log_level
 from smalldata_ana.detector.mask_entries import unused_files
 from smalldata_ana.errors import FileError, ParameterError, UsageError, counted
 from smalldata_ana.own_functions import load_functions
@@ -40,10 +40,10 @@ def parser() -> argparse.ArgumentParser:
         "applies to a run, and bring them to and from smalldata_tools' Python.",
     )
     actions = options.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = _action(actions, "check", _check, "tell everything that is wrong")
+    add = add_action(actions, "check", _check, "tell everything that is wrong")
     _add_file(add)
     _add_functions(add)
-    add = _action(actions, "show", _show, "show what applies to a run, and why")
+    add = add_action(actions, "show", _show, "show what applies to a run, and why")
     _add_file(add)
     _add_functions(add)
     add.add_argument("-r", "--run", type=int, required=True, help="the run")
@@ -61,21 +61,6 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _action(actions: Any, name: str, act: Any, text: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}."
-    )
-    action.set_defaults(act=act)
-    action.add_argument(
-        "-e",
-        "--experiment",
-        metavar="EXP",
-        help="experiment [$EXPERIMENT, else from the working directory]",
-    )
-    add_log_level(action)
-    return action
-
-
 def _add_file(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "file",
@@ -86,7 +71,7 @@ def _add_file(action: argparse.ArgumentParser) -> None:
 
 
 def _add_to_python(actions: Any) -> None:
-    action = _action(
+    action = add_action(
         actions,
         "to-prod-config",
         _to_python,
@@ -103,7 +88,7 @@ def _add_to_python(actions: Any) -> None:
 
 
 def _add_from_python(actions: Any) -> None:
-    action = _action(
+    action = add_action(
         actions,
         "from-prod-config",
         _from_python,
