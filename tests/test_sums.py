@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 
 import numpy as np
 import pytest
@@ -161,28 +160,23 @@ def test_a_threshold_keeps_values_that_equal_it():
     np.testing.assert_array_equal(sums["calib_thresADU0.1"], image)
 
 
-class TestMerge:
+class TestStored:
     def test_parts_are_the_whole(self, every):
-        parts = [summed(KEYS, part) for part in ([0, 1, 2], [], [3], range(4, EVENTS))]
-        total = parts[0]
-        for part in parts[1:]:
-            total.merge(pickle.loads(pickle.dumps(part)))
+        total = summed(KEYS, [])
+        for events in ([0, 1, 2], [], [3], range(4, EVENTS)):
+            total.add_stored(*summed(KEYS, events).stored())
         for key in every:
             np.testing.assert_allclose(total[key], every[key], rtol=1e-13, atol=1e-13)
 
-    def test_into_one_that_is_empty_and_without_change_of_the_other(self):
+    def test_what_was_stored_does_not_change(self):
         keys = ["calib", "calib_max_img"]
         total, part = summed(keys, []), summed(keys, [2, 3])
         before = {key: part[key] for key in part}
-        total.merge(part)
+        total.add_stored(*part.stored())
         total.add(IMAGES[4], Shot(4))
         for key, value in before.items():
             np.testing.assert_array_equal(part[key], value)
         np.testing.assert_array_equal(total["calib"], IMAGES[2:5].astype(float).sum(0))
-
-    def test_others_are_refused(self):
-        with pytest.raises(ParameterError, match="'calib_max' cannot be added"):
-            summed(["calib"], []).merge(summed(["calib_max"], []))
 
 
 @pytest.mark.parametrize(

@@ -213,10 +213,6 @@ class Sums(Mapping[str, Array]):
         self._accumulators: _Accumulators | None = None
         self._events: list[int] = []
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Sums of one part of a run go to another process; what makes geometries stays.
-        return self.__dict__ | {"_geometry_of": None}
-
     def define(self, key: str) -> None:
         """Let a sum begin; nothing happens to one that has begun already.
 
@@ -272,25 +268,6 @@ class Sums(Mapping[str, Array]):
             self._begun().add(image, np.array(rows, np.int64))
         for row in rows:
             self._events[row] += 1
-
-    def merge(self, other: Self) -> None:
-        """Add the sums of later events; the same order gives the same bits.
-
-        Parameters
-        ----------
-        other : with the same keys; it is not changed
-
-        Raises
-        ------
-        ParameterError
-            if it has other keys, or is of images of another shape
-        """
-        if (self.shape, self._row_of) != (other.shape, other._row_of):
-            raise ParameterError(
-                f"sums of {other.shape} with {listing(other._row_of)} cannot be added "
-                f"to those of {self.shape} with {listing(self._row_of)}"
-            )
-        self.add_stored(*other.stored())
 
     def stored(self) -> tuple[Totals, Counts]:
         """Return what was summed, for `add_stored` of sums with the same keys.

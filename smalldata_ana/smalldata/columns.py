@@ -76,22 +76,19 @@ class Columns:
         if field.length is Length.VARIABLE and length_path(path) not in self._datasets:
             self._create(length_path(path), COUNT, fill=0)
 
-    def extend(
-        self, rows: Sequence[Row], columns: Mapping[str, Column] | None = None
-    ) -> None:
+    def extend(self, rows: Sequence[Row]) -> None:
         """Append some events, each with values by path; what it lacks is missing.
 
         Parameters
         ----------
         rows : the values of each event
-        columns : the values of other paths, as `extend_columns` takes them
 
         Raises
         ------
         ParameterError
             as `extend_columns`
         """
-        self.extend_columns(stacked(self.fields, rows, columns), len(rows))
+        self.extend_columns(stacked(self.fields, rows), len(rows))
 
     def extend_columns(self, columns: Mapping[str, Column], count: int) -> None:
         """Append some events, of each path all values at once.
