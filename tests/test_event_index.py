@@ -24,7 +24,12 @@ from smalldata_ana.sources.datagrams import (
     unfinished,
 )
 from smalldata_ana.sources.event_index import EventIndex
-from smalldata_ana.sources.event_table import EventTable, StreamEvents
+from smalldata_ana.sources.event_table import (
+    EventTable,
+    StreamEvents,
+    among,
+    together,
+)
 from smalldata_ana.sources.stream_index import StreamIndex
 from smalldata_ana.sources.xtc_files import streams_of_files, streams_of_run
 
@@ -491,3 +496,22 @@ def test_a_part_is_small_however_long_the_run() -> None:
     assert copy.begin == 50_000
     assert copy.streams[3].place(BEGUN + 50_999) == (0, 50_999 << 20, 1 << 20)
     assert copy.streams[3].place(BEGUN + 51_000) is None
+
+
+# ---- times of several streams --------------------------------------------------------
+
+TIMES = st.lists(st.integers(0, 40), max_size=30).map(
+    lambda times: np.array(sorted(times), np.uint64)
+)
+
+
+@given(st.lists(TIMES, max_size=4))
+def test_times_of_all_streams_stand_once_and_in_order(parts):
+    expected = sorted({int(time) for part in parts for time in part})
+    assert together(parts).tolist() == expected
+    assert together(parts).dtype == np.uint64
+
+
+@given(TIMES, TIMES)
+def test_times_among_others(some, times):
+    np.testing.assert_array_equal(among(some, times), np.isin(some, times))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from smalldata_ana.sources.datagrams import Service
-from smalldata_ana.sources.event_table import EventTable
+from smalldata_ana.sources.event_table import EventTable, together
 from smalldata_ana.sources.stream_index import StreamIndex, Transition
 
 
@@ -39,9 +39,7 @@ class EventIndex:
         before = len(self.events)
         for stream in self.streams:
             stream.scan()
-        timestamps = np.unique(
-            np.concatenate([stream.events.timestamps for stream in self.streams])
-        )
+        timestamps = together(stream.events.timestamps for stream in self.streams)
         if self.unfinished:
             limit = min(stream.on_disk_until for stream in self.streams)
             timestamps = timestamps[timestamps <= np.uint64(limit)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -13,6 +13,37 @@ import numpy.typing as npt
 from smalldata_ana.sources.base import Indices
 
 Timestamps = npt.NDArray[np.uint64]
+
+
+def among(some: Timestamps, times: Timestamps) -> npt.NDArray[np.bool_]:
+    """Tell of each time whether it is one of others, which grow."""
+    if not len(times):
+        return np.zeros(len(some), bool)
+    rows = np.searchsorted(times, some)
+    rows[rows == len(times)] = 0
+    same: npt.NDArray[np.bool_] = times[rows] == some
+    return same
+
+
+def together(parts: Iterable[Timestamps]) -> Timestamps:
+    """Return the times that are in any part, each once, growing.
+
+    Parts that tell of hardly anything new, as those of one run, cost little.
+    """
+    found = np.zeros(0, np.uint64)
+    for times in sorted(parts, key=len, reverse=True):
+        new = times[~among(times, found)]
+        if len(new):
+            found = _each_once(np.concatenate([found, new]))
+    return found
+
+
+def _each_once(times: Timestamps) -> Timestamps:
+    # The stable sort is linear in what is sorted, or two sorted pieces, already.
+    in_order = np.sort(times, kind="stable")
+    first = np.ones(len(in_order), bool)
+    np.not_equal(in_order[1:], in_order[:-1], out=first[1:])
+    return in_order[first]
 
 
 class Place(NamedTuple):
@@ -59,7 +90,14 @@ class StreamEvents:
         """Return those of these times; which grow."""
         rows = np.searchsorted(self.timestamps, timestamps)
         rows = rows[rows < len(self.timestamps)]
-        return self._rows(rows[np.isin(self.timestamps[rows], timestamps)])
+        return self._rows(rows[among(self.timestamps[rows], timestamps)])
+
+    def by_time(self) -> Self:
+        """Return them in the order of time; nothing is copied if they are."""
+        times = self.timestamps
+        if (times[1:] >= times[:-1]).all():
+            return self
+        return self._rows(np.argsort(times, kind="stable"))
 
     def between(self, first: np.uint64, last: np.uint64) -> Self:
         """Return those from one time to another, both included."""
@@ -104,7 +142,7 @@ class EventTable:
         present = np.ones(len(self), bool)
         for number in streams:
             stream = self.streams[number]
-            present &= np.isin(self.timestamps, stream.timestamps[stream.whole])
+            present &= among(self.timestamps, stream.timestamps[stream.whole])
         return present
 
     def between(self, begin: int, end: int) -> Self:

@@ -286,15 +286,10 @@ class StreamIndex:
             timestamps = np.append(timestamps, np.uint64(time))
             offsets, sizes = np.append(offsets, 0), np.append(sizes, np.uint32(0))
             chunks, whole = np.append(chunks, np.int16(chunk)), np.append(whole, False)
-        order = np.argsort(timestamps, kind="stable")
-        return StreamEvents(
-            files=tuple(self.files),
-            timestamps=timestamps[order],
-            whole=whole[order],
-            chunks=chunks[order],
-            offsets=offsets[order],
-            sizes=sizes[order],
+        events = StreamEvents(
+            tuple(self.files), timestamps, whole, chunks, offsets, sizes
         )
+        return events.by_time()
 
 
 def _size(path: Path) -> int:
