@@ -21,6 +21,8 @@ from smalldata_ana.sources.datagrams import whole_datagrams
 MANY = 1_000_000
 FEWER = 30_000
 STREAMS = 2
+SPARSE = 100
+"""Of so many events a stream that is not full has one."""
 ROUNDS = 3
 SECONDS = 5.0
 
@@ -86,11 +88,11 @@ def _build_table(spec: RunSpec, xtc_dir: Path, events: int) -> None:
 # -- long runs -------------------------------------------------------------------------
 
 
-def small_run(folder: Path) -> SimulatedRun:
-    """Write a run of two events and two streams, that `longer` makes long."""
+def small_run(folder: Path, *more: DetectorSpec) -> SimulatedRun:
+    """Write a run of two events and two streams, or more, that `longer` makes long."""
+    detectors = (DetectorSpec("opal"), *more)
     return make_run(
-        folder,
-        RunSpec(detectors=(DetectorSpec("opal"),), events=2, with_constants=False),
+        folder, RunSpec(detectors=detectors, events=2, with_constants=False)
     )
 
 
@@ -124,7 +126,9 @@ class _Parts:
         )
 
 
-def longer(small: SimulatedRun, folder: Path, events: int) -> Path:
+def longer(
+    small: SimulatedRun, folder: Path, events: int, full: int | None = None
+) -> Path:
     """Write a run with the first event of a small one so many times.
 
     Only the offset files have content; the data files are a hole of the right size
@@ -135,25 +139,30 @@ def longer(small: SimulatedRun, folder: Path, events: int) -> Path:
     small : as `small_run` makes it
     folder : to write it to
     events : how many
+    full : how many streams have all of them, default all; the others have one of
+        `SPARSE`
 
     Returns
     -------
     Its folder.
     """
     (folder / "smalldata").mkdir(parents=True)
-    for path in small.files:
+    for number, path in enumerate(small.files):
+        each = 1 if full is None or number < full else SPARSE
+        count = -(-events // each)
         data = _Parts.of(path)
         name = f"smalldata/{path.stem}.smd.xtc2"
         offsets = _Parts.of(small.xtc_dir / name)
-        _write_offsets(folder / name, offsets, len(data.head), len(data.event), events)
+        place = len(data.head), len(data.event)
+        _write_offsets(folder / name, offsets, *place, _times(offsets, events, each))
         with (folder / path.name).open("wb") as file:
             file.write(data.head)
-            file.truncate(len(data.head) + events * len(data.event))
+            file.truncate(len(data.head) + count * len(data.event))
     return folder
 
 
 def _write_offsets(
-    path: Path, parts: _Parts, begin: int, size: int, events: int
+    path: Path, parts: _Parts, begin: int, size: int, times: npt.NDArray[np.uint64]
 ) -> None:
     """Write the offset file of events of one size that follow each other.
 
@@ -162,10 +171,10 @@ def _write_offsets(
     path : where to write it
     parts : of the offset file of the small run
     begin, size : offset of the first event in the data file, and size of each [bytes]
-    events : how many
+    times : of the events, and of the datagrams behind
     """
     place = parts.event.rfind(begin.to_bytes(8, "little"))
-    times = _times(parts.event, events + len(parts.tail))
+    events = len(times) - len(parts.tail)
     records = np.tile(np.frombuffer(parts.event, np.uint8), (events, 1))
     records[:, _TIME] = _bytes_of(times[:events])
     offsets = begin + size * np.arange(events, dtype=np.uint64)
@@ -177,10 +186,23 @@ def _write_offsets(
             file.write(time.tobytes() + datagram[_TIME.stop :])
 
 
-def _times(event: bytes, count: int) -> npt.NDArray[np.uint64]:
-    """Return time stamps that begin in the second after that of an event."""
-    seconds = int.from_bytes(event[4:8], "little")
-    number = np.arange(count, dtype=np.uint64) + np.uint64(_PER_SECOND)
+def _times(parts: _Parts, events: int, each: int) -> npt.NDArray[np.uint64]:
+    """Return time stamps that begin in the second after that of the first event.
+
+    Parameters
+    ----------
+    parts : of the offset file of the small run
+    events : of the run
+    each : the stream has one of so many
+
+    Returns
+    -------
+    Those of the events, and of the datagrams behind them.
+    """
+    seconds = int.from_bytes(parts.event[4:8], "little")
+    ends = np.arange(events, events + len(parts.tail), dtype=np.uint64)
+    seen = np.arange(0, events, each, dtype=np.uint64)
+    number = np.concatenate([seen, ends]) + np.uint64(_PER_SECOND)
     high, low = np.divmod(number, np.uint64(_PER_SECOND))
     spacing = np.uint64(10**9 // _PER_SECOND)
     return (high + np.uint64(seconds)) << np.uint64(32) | low * spacing

@@ -13,13 +13,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from benchmarks.event_index import STREAMS, longer, small_run
+from benchmarks.event_index import SPARSE, STREAMS, longer, small_run
 from benchmarks.fresh_process import in_fresh_process, status
 from benchmarks.report import Row, Topic, at_most
 from smalldata_ana.detector.protocol import Field
 from smalldata_ana.opening import open_run
 from smalldata_ana.producing.batches import MOST_EVENTS, cut
-from smalldata_ana.simulation.run_spec import RunSpec
+from smalldata_ana.simulation.run_spec import DetectorSpec, RunSpec
 from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.layout import TIMESTAMP
 from smalldata_ana.smalldata.parts import write_part
@@ -28,6 +28,7 @@ from smalldata_ana.sources.psana2.mended import psana
 MILLION = 1_000_000
 EVENTS = (MILLION, 3 * MILLION, 10 * MILLION)
 SCALARS = 20
+MANY_STREAMS, FULL = 20, 2
 LINEAR = 1.3
 """How much more an event may cost in the longest run than in the shortest."""
 
@@ -39,8 +40,10 @@ opening of a run of {STREAMS} streams with offset files, whose data files are ho
 *Batching*: the cut into batches of {MOST_EVENTS} events, and of each batch what is sent
 to a worker: the places of its events, pickled.  *Parts*: the files of the batches, with
 a time stamp and {SCALARS} float64 of each event.  *Merge*: one file of all parts.
-*Memory* is the highest resident memory of the process; of the index, how much more it
-is for each event more."""
+*{MANY_STREAMS} streams*: of
+which {FULL} have all events, and the others one of {SPARSE}.  *Memory* is the highest
+resident memory of the process; of the index, how much more it is for each event
+more."""
 
 _FIELDS = {
     TIMESTAMP: Field(np.dtype(np.int64)),
@@ -77,7 +80,10 @@ def run() -> Topic:
                 for step, cost in work(Path(name), events).items():
                     costs.setdefault(step, []).append(cost)
     rows = [row for step, found in costs.items() for row in _step_rows(step, found)]
-    return Topic("Runs of millions of events", _HOW, [*rows, *_memory_rows(costs)])
+    rows += _memory_rows(costs)
+    with tempfile.TemporaryDirectory() as name:
+        rows += _many_streams_rows(Path(name))
+    return Topic("Runs of millions of events", _HOW, rows)
 
 
 def _step_rows(step: str, costs: Sequence[_Cost]) -> list[Row]:
@@ -113,6 +119,20 @@ def _memory_rows(costs: Costs) -> list[Row]:
             merge[-1].memory / merge[0].memory,
             LINEAR,
         ),
+    ]
+
+
+def _many_streams_rows(folder: Path) -> list[Row]:
+    small = small_run(
+        folder / "small", DetectorSpec("jungfrau16M", streams=MANY_STREAMS - FULL)
+    )
+    assert len(small.files) == MANY_STREAMS
+    many = longer(small, folder / "many", EVENTS[-1], FULL)
+    cost = in_fresh_process(partial(_indexed, small.spec, many, EVENTS[-1]))["index"]
+    what = f"index of {EVENTS[-1] // MILLION} million events of {MANY_STREAMS} streams"
+    return [
+        Row(what, f"{cost.seconds:.1f} s"),
+        Row(f"{what}, memory", f"{cost.memory / 2**20:.0f} MiB"),
     ]
 
 
