@@ -140,6 +140,7 @@ def _parameters() -> str:
             for name, region in ROIS.items()
         ),
         _ENTRY.format(JUNGFRAU, "sums") + 'sums = ["calib"]\n',
+        _ENTRY.format(EPIX, "sums") + "sums = []\n",
         _ENTRY.format(EPIX, "common_mode") + "common_mode = 0\n",
         _ENTRY.format(EPIX, "droplet")
         + f'name = "droplet"\nthreshold = {HIGH}\nthresholdLow = {LOW}\n',

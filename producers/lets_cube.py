@@ -7,6 +7,8 @@ import environment
 environment.enter()
 
 from smalldata_ana.commands.cube import main  # noqa: E402
+from smalldata_ana.producing.executors import end_mpi_in_order  # noqa: E402
 
 if __name__ == "__main__":
+    end_mpi_in_order()
     sys.exit(main())

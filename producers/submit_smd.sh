@@ -129,7 +129,7 @@ submit() {
 }
 
 # The shell becomes the producer, so that Slurm's SIGTERM reaches it: it finishes the
-# parts in hand, and the next job goes on with them.
+# parts in hand, and the next job goes on with them.  Over MPI the shell stays.
 work() {
     local python tasks=${SLURM_NTASKS:-}
     python=$(command -v python3) || fail "there is no python3"
@@ -141,9 +141,23 @@ work() {
     fi
     export PS_PARALLEL=none
     # One process more, which hands out the work and does none.
-    exec "$(mpirun_of "$python")" -n "$((${tasks:-$SLURM_CPUS_ON_NODE} + 1))" \
+    run_mpi "$(mpirun_of "$python")" -n "$((${tasks:-$SLURM_CPUS_ON_NODE} + 1))" \
         --oversubscribe "$python" -m mpi4py.futures "$folder/smd_producer.py" \
         "${producer_options[@]}"
+}
+
+# mpirun kills all its processes at SIGTERM, and hands SIGUSR1 on to them.
+run_mpi() {
+    local job code=0
+    "$@" &
+    job=$!
+    trap 'kill -USR1 "$job"' TERM INT USR1
+    # A signal to the shell ends the waiting, too.
+    while kill -0 "$job" 2>/dev/null; do wait "$job" || true; done
+    wait "$job" || code=$?
+    # Before there is work in hand, the signal kills.
+    ((code != 128 + $(kill -l USR1))) || code=143
+    exit "$code"
 }
 
 mpirun_of() {

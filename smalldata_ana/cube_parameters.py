@@ -16,6 +16,9 @@ from smalldata_ana.detector.common_mode_entries import CommonModeParameters
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters.model import Parameters, register_table
 
+ON, OFF = "on", "off"
+"""What the names of files end with, of events with and without the laser."""
+
 SELECTION = 3
 """Length of a selection: variable, lower and upper limit."""
 
@@ -248,6 +251,15 @@ class CubeParameters(Parameters):
     def axes(self) -> tuple[AxisWanted, ...]:
         """The bins that are wanted, one for each dimension."""
         return axes_of(self.bins)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Suffixes of the files: of laser on and off, or only an empty one."""
+        return (ON, OFF) if self.laser else ("",)
+
+    def files(self, name: str) -> tuple[str, ...]:
+        """Return the ends of the names of the files; see `Parameters`."""
+        return tuple(f"{name}_{suffix}" if suffix else name for suffix in self.outputs)
 
     def of_detector(self, name: str) -> CubeDetector:
         """Return how the images of a detector get into the cube."""

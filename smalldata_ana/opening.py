@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ def open_run(
     xtc_dir: StrPath | None = None,
     files: Sequence[StrPath] | None = None,
     calib_dir: StrPath | None = None,
-    live: bool = False,
+    live: bool | None = None,
+    patience: float = math.inf,
     recorders: bool = True,
     progress: Progress | None = None,
 ) -> Run:
@@ -43,7 +45,9 @@ def open_run(
     xtc_dir : folder of the xtc2 files, if it is not the experiment's own
     files : the streams of one run, file by file; or one HDF5 file of images
     calib_dir : folder of the constants store, if it is not the experiment's own
-    live : True to follow a run that is being taken
+    live : True to follow a run that is being taken, False to take what is there of it;
+        by default it is followed if its files are called ``.inprogress``
+    patience : how long nothing may be new until it is followed no longer [s]
     recorders : False to leave out the streams of recorders, numbers 80 and above
     progress : called as ``progress(done, total)`` while the simulated experiment is
         made, which happens once
@@ -72,12 +76,12 @@ def open_run(
         )
     if files is not None:
         paths = [Path(file) for file in files]
-        if len(paths) == 1 and paths[0].suffix in (".h5", ".hdf5"):
+        if is_hdf5(paths):
             from smalldata_ana.sources.hdf5_run import Hdf5Run
 
-            return Hdf5Run(paths[0])
+            return _as_asked(Hdf5Run(paths[0]), exp, run)
         streams = _wanted(streams_of_files(paths), recorders)
-        return _open_files(lambda: streams, exp, run, calib_dir, live)
+        return _open_files(lambda: streams, exp, run, calib_dir, live, patience)
     if exp is None or run is None:
         raise UsageError("say which run: an experiment and a run, or files")
     where = places(exp, xtc_dir=xtc_dir, calib_dir=calib_dir)
@@ -86,7 +90,38 @@ def open_run(
 
         ensure(run, progress=progress)
     of_run = partial(streams_of_run, where.xtc, exp, run)
-    return _open_streams(lambda: _wanted(of_run(), recorders), lambda _: where, live)
+    return _open_streams(
+        lambda: _wanted(of_run(), recorders), lambda _: where, live, patience
+    )
+
+
+def is_hdf5(files: Sequence[StrPath]) -> bool:
+    """Tell whether files that are named one by one are one HDF5 file of images."""
+    return len(files) == 1 and Path(files[0]).suffix in (".h5", ".hdf5")
+
+
+def silence(run: Run) -> float:
+    """Return how long nothing was new of a run that is being taken, else 0 [s].
+
+    Parameters
+    ----------
+    run : a run as `open_run` returns it
+    """
+    from smalldata_ana.sources.psana2.scanned_run import ScannedRun
+
+    return run.silence if isinstance(run, ScannedRun) else 0.0
+
+
+def broken_off(run: Run) -> bool:
+    """Tell whether a run was not finished when it was no longer followed.
+
+    Parameters
+    ----------
+    run : a run as `open_run` returns it; there may be more of it later
+    """
+    from smalldata_ana.sources.psana2.scanned_run import ScannedRun
+
+    return isinstance(run, ScannedRun) and run.broken_off
 
 
 def late_streams(run: Run) -> list[str]:
@@ -116,10 +151,15 @@ def _open_files(
     exp: str | None,
     number: int | None,
     calib_dir: StrPath | None,
-    live: bool,
+    live: bool | None,
+    patience: float,
 ) -> Run:
     places_of = partial(places, calib_dir=calib_dir, loose_files=True)
-    opened = _open_streams(listed, places_of, live)
+    return _as_asked(_open_streams(listed, places_of, live, patience), exp, number)
+
+
+def _as_asked(opened: Run, exp: str | None, number: int | None) -> Run:
+    """Return a run from files, if it is the one that was asked for."""
     wrong = [
         f"{what} {got!r}, not {asked!r}"
         for what, asked, got in (
@@ -166,7 +206,10 @@ class ExperimentConstants:
 
 
 def _open_streams(
-    listed: Listed, places_of: Callable[[str], Places], live: bool
+    listed: Listed,
+    places_of: Callable[[str], Places],
+    live: bool | None,
+    patience: float,
 ) -> Run:
     from smalldata_ana.sources.psana2.scanned_run import ScannedRun
 
@@ -174,4 +217,5 @@ def _open_streams(
         listed,
         lambda experiment: ExperimentConstants(places_of(experiment)),
         live=live,
+        patience=patience,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,11 @@ from smalldata_ana.ana_funcs.beam_parameters import GeometryParameters, complete
 from smalldata_ana.ana_funcs.droplets import check_one_photon
 from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.detector.defined import defined_detectors
-from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.det_object import DetObject, Fields
 from smalldata_ana.detector.entry_fitness import doubts
 from smalldata_ana.detector.mask_entries import MaskParameters
 from smalldata_ana.detector.sum_entries import SumsParameters
+from smalldata_ana.detector.sums import Sums
 from smalldata_ana.detector.user_data import checkDet
 from smalldata_ana.errors import ParameterError, SmallDataError, UserCodeError
 from smalldata_ana.own_functions import load_functions, own_traceback
@@ -26,7 +27,7 @@ from smalldata_ana.parameters.checking import together_problems
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.model import Parameters
 from smalldata_ana.parameters.record import is_used
-from smalldata_ana.parameters.resolved import Resolved
+from smalldata_ana.parameters.resolved import Definition, Resolved
 from smalldata_ana.parameters.tables import EVENT
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.photon_energy import measured_energy
@@ -38,13 +39,16 @@ Made = Sequence[tuple[Entry, Parameters]]
 """Entries with the objects that they describe."""
 
 
-def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
+def build_detectors(
+    run: Run, resolved: Resolved, described: Mapping[str, Fields] | None = None
+) -> list[DetObject]:
     """Return the detectors of a run with the functions that the parameters say.
 
     Parameters
     ----------
     run : the run
     resolved : what the parameters say for it
+    described : by detector, the results of its functions, where they are known
 
     Raises
     ------
@@ -54,24 +58,39 @@ def build_detectors(run: Run, resolved: Resolved) -> list[DetObject]:
         if a file of the user's own fails
     """
     problems: list[str] = []
-    detectors = _detectors(run, resolved, problems)
+    detectors = _detectors(run, resolved, described or {}, problems)
     if problems:
         raise ParameterError("\n".join(f"{resolved.path}: {p}" for p in problems))
     return detectors
 
 
-def _detectors(run: Run, resolved: Resolved, problems: list[str]) -> list[DetObject]:
+def _detectors(
+    run: Run,
+    resolved: Resolved,
+    described: Mapping[str, Fields],
+    problems: list[str],
+) -> list[DetObject]:
     """Return the detectors; tell what is wrong, also that there are none."""
     if resolved.functions is not None:
         load_functions(resolved.functions.path, resolved.functions.sha256)
-    code = resolved.define_dets
-    detectors = [] if code is None else defined_detectors(code, run)
+    definition = resolved.define_dets
+    detectors = [] if definition is None else _defined(run, definition, problems)
     defined = {detector.name for detector in detectors}
     used = {n: e for n, e in resolved.detectors.items() if is_used(e)}
     for name, entries in used.items():
-        left_out = name in defined or (resolved.may_lack and not checkDet(run, name))
-        if not left_out:
-            detectors += _checked_detector(run, name, entries, resolved, problems)
+        may_lack = resolved.may_lack and bool(entries)
+        if name in defined or (may_lack and not checkDet(run, name)):
+            continue
+        if not entries:
+            logger.warning(
+                "nothing is computed of the images of %r: %s has no entries for it in "
+                "run %d, beside those that options leave out",
+                name,
+                resolved.path,
+                run.number,
+            )
+        fields = described.get(name)
+        detectors += _checked_detector(run, name, entries, resolved, fields, problems)
     for_events = any(table.kind == EVENT for table in resolved.tables)
     if not (detectors or problems or for_events):
         problems.append(
@@ -82,11 +101,29 @@ def _detectors(run: Run, resolved: Resolved, problems: list[str]) -> list[DetObj
     return detectors
 
 
+def _defined(run: Run, definition: Definition, problems: list[str]) -> list[DetObject]:
+    """Return the detectors that the user's code makes, with what options change."""
+    found = [
+        d for d in defined_detectors(definition.code, run) if definition.has(d.name)
+    ]
+    for detector in found:
+        _change(detector, definition, problems)
+    return found
+
+
+def _change(detector: DetObject, definition: Definition, problems: list[str]) -> None:
+    if not definition.sums:
+        detector.sums = Sums(detector.shape, lambda: detector.geometry)
+    added = definition.added.get(detector.detname, ())
+    _add_functions(detector, [(entry, entry.make()) for entry in added], problems)
+
+
 def _checked_detector(
     run: Run,
     name: str,
     entries: Sequence[Entry],
     resolved: Resolved,
+    fields: Fields | None,
     problems: list[str],
 ) -> list[DetObject]:
     """Return a detector, if it can be made."""
@@ -94,12 +131,17 @@ def _checked_detector(
     problems += map(str, wrong)
     # The others are tried all the same, so that all problems are told at once.
     others = [e for e in entries if all(p.entry is not e for p in wrong)]
-    detector = _detector(run, name, others, resolved.path.parent, problems)
+    detector = _detector(run, name, others, resolved.path.parent, fields, problems)
     return [] if detector is None else [detector]
 
 
 def _detector(
-    run: Run, name: str, entries: Sequence[Entry], folder: Path, problems: list[str]
+    run: Run,
+    name: str,
+    entries: Sequence[Entry],
+    folder: Path,
+    fields: Fields | None,
+    problems: list[str],
 ) -> DetObject | None:
     """Make a detector with its masks, functions and sums; tell what is wrong."""
     modes = [e.values["common_mode"] for e in entries if e.kind == "common_mode"]
@@ -108,6 +150,8 @@ def _detector(
     except SmallDataError as error:
         problems.append(str(error))
         return None
+    if fields is not None:
+        detector.freeze(fields)
     complete = _with_beam(run, entries, problems)
     for doubt in doubts(run, detector.calibration.constants, complete):
         logger.warning("%s", doubt)
@@ -198,7 +242,8 @@ def _add_functions(detector: DetObject, made: Made, problems: list[str]) -> None
             if entry.of == of:
                 with _problems_of(entry, problems):
                     above.addFunc(func)
-                    func.describe()
+                    if above is not detector:
+                        func.describe()
                     if energy is not None and getattr(func, "eBeam", None) is None:
                         check_one_photon(func, *energy)
                 add_to(func, entry.name)

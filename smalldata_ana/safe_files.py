@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import tempfile
 import time
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 LEFT_AFTER = 3600.0
 """Age [s] at which a file aside was left by a session that was killed."""
+
+ANY_AGE = -math.inf
+"""For files aside of which a lock tells that nobody writes them."""
 
 _FULL = "the disk is full; free some space, and try again"
 _REASONS = {
@@ -109,26 +113,40 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def remove_asides(path: Path) -> None:
-    """Remove what killed sessions left beside a file when they were replacing it.
+def asides(path: Path) -> Iterator[Path]:
+    """Yield the files that sessions write, or have left, to replace a file.
 
     Parameters
     ----------
     path : the file; its name may have wildcards
     """
+    target = Path(os.path.realpath(path))
     random = "[a-z0-9_]" * 8  # of `tempfile`
-    remove_old(path.parent.glob(f".{path.stem}.{random}{path.suffix}"))
+    yield from target.parent.glob(f".{target.stem}.{random}{target.suffix}")
 
 
-def remove_old(paths: Iterable[Path], *, only_empty: bool = False) -> None:
-    """Remove files, or the empty ones of them, that are older than `LEFT_AFTER`.
+def remove_asides(path: Path, *, older_than: float = LEFT_AFTER) -> None:
+    """Remove what killed sessions left beside a file when they were replacing it.
+
+    Parameters
+    ----------
+    path : the file; its name may have wildcards
+    older_than : age [s] from which on they are removed
+    """
+    remove_old(asides(path), older_than=older_than)
+
+
+def remove_old(
+    paths: Iterable[Path], *, only_empty: bool = False, older_than: float = LEFT_AFTER
+) -> None:
+    """Remove files, or the empty ones of them, from an age [s] on.
 
     What may not be removed stays.
     """
     for path in paths:
         with contextlib.suppress(OSError):
             state = path.lstat()
-            old = time.time() - state.st_mtime > LEFT_AFTER
+            old = time.time() - state.st_mtime >= older_than
             if old and not (only_empty and state.st_size):
                 path.unlink()
 

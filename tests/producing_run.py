@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,14 +190,19 @@ class Site:
         if mpi:
             command[1:1] = ["-m", "mpi4py.futures"]
             command[:0] = [MPIRUN, "-n", mpi, "--oversubscribe"]
-        return subprocess.Popen(
-            list(map(str, command)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env=ENVIRONMENT,
-        )
+        return begun(command)
+
+
+def begun(command: Sequence[object]) -> subprocess.Popen[str]:
+    """Begin a program as a process group of its own."""
+    return subprocess.Popen(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=ENVIRONMENT,
+    )
 
 
 def output(out: Path) -> Path:

@@ -186,6 +186,25 @@ def test_two_sessions_at_the_same_instant_lose_nothing(path):
     assert sorted(names(path)) == ["A"] + [f"{w}_{n}" for w in "bc" for n in range(8)]
 
 
+def _append_automatic(path, told):
+    told.wait(60)
+    append(path, [roi("A", automatic=True)], EXPERIMENT)
+
+
+def test_names_that_nobody_chose_stay_apart_at_the_same_instant(path):
+    told = PROCESSES.Event()
+    processes = [
+        PROCESSES.Process(target=_append_automatic, args=(path, told)) for _ in "abcd"
+    ]
+    for process in processes:
+        process.start()
+    told.set()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert names(path) == ["A", "A_1", "A_2", "A_3", "A_4"]
+
+
 def _become(user, groups):
     os.setgroups(groups)
     os.setgid(user)
@@ -344,7 +363,8 @@ def test_a_user_without_the_right_changes_nothing(shared):
 def test_a_name_that_another_kind_has_is_refused(path):
     other = Entry("det", "image", RunRange(5, 9), {}, "A")
     before = path.read_bytes()
-    with pytest.raises(ParameterError, match=r"'A', runs 5-9: line 5: .* same name"):
+    says = r"wrong:\ndetector\.det\.image 'A', runs 5-9: line 5: .* same name$"
+    with pytest.raises(ParameterError, match=says):
         append(path, [other], EXPERIMENT)
     assert path.read_bytes() == before
 

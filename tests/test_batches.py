@@ -70,7 +70,8 @@ class TestBatches:
 
 class TestInterruption:
     @pytest.mark.parametrize(
-        ("sent", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+        ("sent", "expected"),
+        [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)],
     )
     def test_signals(self, sent, expected):
         before = signal.getsignal(sent)

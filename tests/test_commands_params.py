@@ -182,6 +182,22 @@ def test_show_tells_what_is_wrong_for_the_run(
     assert "!" not in capsys.readouterr().out
 
 
+def test_show_tells_what_is_missing_for_the_run(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text(
+        TEXT + '[[detector.det.azav]]\nruns = "1-"\npolCorr = false\n'
+        '[[detector.det.geometry]]\nruns = "5-"\ncenter = [0, 0]\n'
+        "dis_to_sam = 80.0\neBeam = 9.5\n"
+    )
+    assert main(["show", "-r", "5", str(path)]) == 0
+    assert "!" not in capsys.readouterr().out
+    assert main(["show", "-r", "4", str(path)]) == 0
+    line = 1 + TEXT.count("\n")
+    told = f"! line {line}: detector.det.azav 'azav', runs 1-: 'azav' needs center [um]"
+    assert told in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

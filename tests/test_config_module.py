@@ -15,6 +15,7 @@ from smalldata_ana.errors import FileError, ParameterError, UserCodeError
 from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.prod_config.config import config_file, resolved_of_config
 from smalldata_ana.pipeline import build_detectors
+from smalldata_ana.producing.planning import plan
 from smalldata_ana.sources.base import PixelPositions
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,10 @@ def test_names_of_both_generations(read, code):
         ("sums", "", {"sums": ["calib", "calib_img"]}, None),
         ("use", "", {"use": True}, None),
     ]
-    assert said(resolved, "opal") == [("use", "", {"use": True}, None)]
+    assert said(resolved, "opal") == [
+        ("use", "", {"use": True}, None),
+        ("sums", "", {"sums": []}, None),
+    ]
     event = resolved.event
     assert event.epics == ["sam_x", ("XPP:Y", "sam_y")]
     assert event.epics_once == ["gas"]
@@ -110,6 +114,15 @@ def test_what_it_says_is_a_parameter_file(read, tmp_path):
 def test_integrating_detectors(read, value, expected):
     code = f"detectors = []\ndef get_intg(run):\n    return {value}\n"
     assert read(code).event.integrating == expected
+
+
+@pytest.mark.parametrize("slow", ["andor", "ipm2"])
+def test_an_absent_slow_detector_is_told_once(run, write, caplog, slow):
+    code = f"detectors = ['opal']\ndef get_intg(run):\n    return '{slow}', []\n"
+    resolved = resolved_of_config(write(code), 12, "xpptut15", run.detectors)
+    assert plan(run, resolved, Path("parts")).job.event_data.integrating == ()
+    told = [r for r in caplog.records if f"'{slow}'" in r.getMessage()]
+    assert len(told) == 1
 
 
 def test_without_sums_the_images_are_summed(read, run):

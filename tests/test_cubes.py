@@ -15,9 +15,9 @@ import pytest
 
 from smalldata_ana.cube_parameters import AxisWanted, CubeParameters
 from smalldata_ana.cubes.axes import Axis
-from smalldata_ana.cubes.config import cubes_of_config
 from smalldata_ana.cubes.making import Making
 from smalldata_ana.cubes.planning import plan
+from smalldata_ana.cubes.variables import Variables
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import (
     DetectorNotFound,
@@ -26,7 +26,7 @@ from smalldata_ana.errors import (
     NoDataError,
     ParameterError,
 )
-from smalldata_ana.parameters.file import ParameterFile
+from smalldata_ana.parameters.file import ParameterFile, problems_of_file
 from smalldata_ana.parameters.model import table_kinds
 from smalldata_ana.producing import batches as cutting
 from smalldata_ana.producing.executors import Workers
@@ -95,7 +95,8 @@ def resolved(folder: Path, text: str, entries: str = ""):
 def planned(run, folder, text, entries=""):
     parts = folder / "parts"
     wanted = resolved(folder, text, entries)
-    return plan(run, wanted, "c", parts, folder / "small.h5")
+    variables = Variables.of(run, wanted, folder / "small.h5")
+    return plan(run, wanted, "c", parts, variables)
 
 
 def made(run, folder, text, entries="", nproc=1):
@@ -313,6 +314,42 @@ def test_errors(run, tmp_path, text, error, message):
         planned(run, tmp_path, text)
 
 
+def test_each_selection_is_named_with_what_it_leaves(run, tmp_path):
+    data = contents()
+    text = 'selections = [["ipm2/sum", 0.5, 9], ["tt/FLTPOS", 400, 500]]\n'
+    with pytest.raises(NoDataError) as caught:
+        planned(run, tmp_path, text)
+    bright = np.count_nonzero(data["ipm2/sum"] > 0.5)
+    for words in (
+        f"0.5 < ipm2/sum < 9 leaves {bright} of {EVENTS} events",
+        f"400 < tt/FLTPOS < 500 leaves 0 of {EVENTS} events",
+        f"lightStatus/xray != 0 leaves {EVENTS} of {EVENTS} events",
+        "together the selections leave 0",
+    ):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("runs", "laser", "problem"),
+    [
+        ("1-", "false", "line 7: cube.pump_on would make the same file as cube.pump"),
+        ("1-", "true", ""),
+        ("1-11", "false", ""),
+    ],
+)
+def test_two_cubes_that_would_be_the_same_file(tmp_path, runs, laser, problem):
+    path = tmp_path / "params.toml"
+    path.write_text(
+        f'{HEAD}[cube.pump]\nruns = "12-"\n\n\n'
+        f'[cube.pump_on]\nruns = "{runs}"\nlaser = {laser}\n'
+    )
+    told = problems_of_file(path)
+    assert [problem in text for text in told] == [True] * bool(problem)
+    if problem:
+        with pytest.raises(ParameterError, match=r"_pump_on\.h5; give another name"):
+            ParameterFile.load(path)
+
+
 def test_the_sum_of_what_the_cube_is_binned_in(run, tmp_path):
     text = (
         'laser = false\nadd = ["ipm2/sum"]\n'
@@ -379,71 +416,6 @@ def test_batches_are_of_whole_bins_or_pieces_of_one(run, tmp_path):
         assert [b.number for b in cut] == list(range(len(cut)))
     both = binning.slots(cutting.Batch(0, 10, 45))
     assert both == [(0, 10, 20), (1, 20, 40), (2, 40, 45)]
-
-
-CONFIG = """
-import numpy as np
-laser = True
-use_tt = False
-filters = [["ipm2/sum", 0.5, 1.9, "filter1"], ["ipm2/sum", 1.0, 1.9, "strong"]]
-def binBoundaries(run):
-    return np.arange(-2, 4, 0.5) if run > 10 else None
-def get_addBinVars(run):
-    return {"ipm2/sum": [0.0, 2.0, 4]}
-jungfrau = {"source": "jungfrau1M", "full": 1, "image": 1, "thresADU": 6.5,
-            "common_mode": 0}
-varList = ["ipm2/sum", "ipm3/sum", "diode/channels", jungfrau]
-"""
-
-
-def test_a_cube_config_makes_a_cube(run, tmp_path, caplog):
-    """It is binned in what it sums, and sums what the run does not have."""
-    path = tmp_path / "cube_config_xpp.py"
-    code = CONFIG.replace('"common_mode": 0', '"common_mode": -1')
-    path.write_text(f"import no_such_package\n{code}")
-    tables = cubes_of_config(path, 12)
-    assert "no module no_such_package" in caplog.text
-    wanted = replace(resolved(tmp_path, ""), tables=tables)
-    planned = plan(run, wanted, "cube", tmp_path / "parts", tmp_path / "small.h5")
-    assert planned.parameters.add == ["ipm2/sum", "diode/channels"]
-    assert "no variable 'ipm3/sum'" in caplog.text
-
-
-def test_cube_config(tmp_path):
-    path = tmp_path / "cube_config_xpp.py"
-    path.write_text(CONFIG)
-    first, strong = cubes_of_config(path, 12)
-    assert (first.name, strong.name) == ("cube", "cube_strong")
-    assert path.read_text() == CONFIG
-    parameters = first.make()
-    assert parameters.axes[0].edges == tuple(np.arange(-2, 4, 0.5))
-    assert parameters.axes[1].edges == (0, 0.5, 1, 1.5, 2)
-    assert parameters.laser
-    assert not parameters.use_tt
-    assert list(parameters.add) == ["ipm2/sum", "ipm3/sum", "diode/channels"]
-    assert parameters.may_lack
-    detector = parameters.of_detector("jungfrau1M")
-    assert (detector.image, detector.thresADU, detector.common_mode) == (True, 6.5, 0)
-    assert parameters.selections == [["ipm2/sum", 0.5, 1.9]]
-    assert cubes_of_config(path, 3)[0].make().axes[0].edges == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("varList = [{'full': 1}]", "source"),
-        ("varList = [{'source': 'a', 'ful': 1}]", "'ful' of a is unknown"),
-        ("filters = [['ipm2/sum', 0, 1]]", "variable, low, high, name"),
-        ("def binBoundaries(run): return [1., 2., -0.1]", "not above 0"),
-        ("def binBoundaries(run): raise KeyError('x')", "failed: KeyError"),
-        ("def binBoundaries(run): return print", "binBoundaries: .*print.* is no p"),
-    ],
-)
-def test_cube_config_errors(tmp_path, text, message):
-    path = tmp_path / "cube_config_xpp.py"
-    path.write_text(text)
-    with pytest.raises(ParameterError, match=message):
-        cubes_of_config(path, 12)
 
 
 def test_assembled_images_hold_all_that_the_panels_do(tmp_path):

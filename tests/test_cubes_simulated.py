@@ -141,6 +141,17 @@ def test_options(made, arguments, tmp_path, capsys):
         assert file["delay_bins"][()].tolist() == [-1.5, 0.5, 2.5, 4.5]
 
 
+def test_a_run_that_fails_does_not_end_the_others(arguments, capsys):
+    runs = [*arguments, "-r", "7,1", "--cube", "other", "--nevents", "1"]
+    assert main(runs) == 2
+    told = capsys.readouterr()
+    assert "xppsim01 run 1, cube other: " in told.out
+    assert "error: run 7: no files of xppsim01 run 7" in told.err
+    assert told.err.endswith("1 of 2 runs failed: 7\n")
+    assert main([*arguments, "--files", "a.xtc2"]) == 2
+    assert "--files and --xtc-dir cannot both" in capsys.readouterr().err
+
+
 def test_a_config_in_the_place_of_the_table(made, arguments, tmp_path):
     config = tmp_path / "cube_config_xpp.py"
     config.write_text(

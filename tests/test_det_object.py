@@ -1,5 +1,7 @@
 """DetObject: images and results of each event, and of no other."""
 
+import copy
+
 import numpy as np
 import pytest
 from small_run import EVENTS, MISSING, frames, small_run
@@ -44,6 +46,20 @@ def test_results_are_those_of_the_functions(run):
     # the pixels at the edge of a panel are masked
     assert found["all_max"] == image[:, 1:-1, 1:-1].max()
     assert found.keys() == det.fields.keys()
+
+
+def test_functions_are_attributes(run):
+    det = DetObject("jungfrau1M", run, common_mode=-1)
+    func, hidden = ROIFunc(name="beam", ROI=BOX), ROIFunc(name="rms", ROI=BOX)
+    det.addFunc(func)
+    det.addFunc(hidden)
+    assert det.beam is func
+    assert "beam" in dir(det)
+    assert det.rms is None  # its own attributes win
+    assert det.funcs["rms"] is hidden
+    with pytest.raises(AttributeError, match=r"'bean'.*Did you mean 'beam'\?"):
+        _ = det.bean
+    assert copy.copy(det).beam is func
 
 
 def test_results_of_the_same_name_are_refused(run):

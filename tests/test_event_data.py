@@ -141,6 +141,8 @@ class TestSimulated:
         assert fields["ipm2/sum"].unit == "J"
         assert fields["ebeam/photon_energy"].unit == "eV"
         assert fields["enc/lasDelay"].unit == "ps"
+        assert fields["scan/lxt"].unit == "s"
+        assert fields["scan/step_value"].unit == ""
 
     def test_configuration(self, run: Run) -> None:
         told = EventData.of(run, EventParameters()).configuration()
@@ -172,6 +174,23 @@ class TestEpics:
         np.testing.assert_array_equal(values["epics/sam_x"], truth)
         np.testing.assert_array_equal(values["epics/stage"], truth)
         np.testing.assert_array_equal(values["epics/lxt_vitara"], made.truth["lxt"])
+
+    def test_what_users_name_has_the_name_of_smalldata_tools_too(
+        self, made: SimulatedRun, run: Run
+    ) -> None:
+        wanted = [["XPP:USR:MMS:01.RBV", "stage"], "lxt_vitara"]
+        data = EventData.of(run, EventParameters(epics=wanted))
+        values = data.values(run, EVERY)
+        for name in ("stage", "lxt_vitara"):
+            np.testing.assert_array_equal(
+                values[f"epicsUser/{name}"], values[f"epics/{name}"]
+            )
+        users = {path for path in data.fields if path.startswith("epicsUser/")}
+        assert users == {"epicsUser/stage", "epicsUser/lxt_vitara"}
+        assert data.configuration()["epicsUser"] == {
+            "PVlist": ["stage", "lxt_vitara"],
+            "PVlist_PV": ["XPP:USR:MMS:01.RBV", "LAS:FS14:VIT:FS_TGT_TIME"],
+        }
 
     def test_the_same_value_asked_for_twice_is_stored_once(self, run: Run) -> None:
         wanted = ["sam_x", "XPP:USR:MMS:01.RBV"]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalldata_ana.errors import FileError, RunNotFound, UsageError
-from smalldata_ana.sources import stream_index
+from smalldata_ana.sources import datagrams, stream_index
 from smalldata_ana.sources.datagrams import (
     HEADER,
     Service,
@@ -515,3 +515,40 @@ def test_times_of_all_streams_stand_once_and_in_order(parts):
 @given(TIMES, TIMES)
 def test_times_among_others(some, times):
     np.testing.assert_array_equal(among(some, times), np.isin(some, times))
+
+
+@pytest.mark.parametrize("with_offsets", [True, False])
+def test_file_that_is_renamed_while_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_offsets: bool
+) -> None:
+    stream = plain(tmp_path, with_offsets=with_offsets)
+    monkeypatch.setattr(datagrams, "on_disk", unfinished)
+    index = EventIndex([stream.index()])
+    assert contents(index.streams[0]) == stream.places
+    assert index.events.contributed([0]).all()
+    assert not index.problems()
+
+
+def test_that_is_followed_no_longer(tmp_path: Path) -> None:
+    first, second = plain(tmp_path, 5), plain(tmp_path, 5, number=1)
+    _, offset, size = second.places[BEGUN + 40]
+    second.path().rename(unfinished(second.path()))
+    unfinished(second.path()).write_bytes(second.chunks[0][: offset + size // 2])
+    index = EventIndex([first.index(), second.index()], growing=True)
+    assert not index.problems()
+    before = index.size
+    index.stop()
+    assert index.broken_off
+    assert not index.unfinished
+    assert len(index.events) == 3
+    assert index.problems() == [
+        "the run was not finished when it had 3 events: its last files are "
+        f"'{first.name(0)}', '{second.name(0)}.inprogress'; left out, as not whole: "
+        "2 events"
+    ]
+    unfinished(second.path()).write_bytes(second.chunks[0])
+    assert index.size == before + len(second.chunks[0]) - offset - size // 2
+    done = EventIndex([first.index(), second.index()], growing=True)
+    done.stop()
+    assert not done.broken_off
+    assert len(done.events) == 5

@@ -128,6 +128,15 @@ def test_missing_frames(full: Hdf5Run) -> None:
     np.testing.assert_array_equal(full.read("camera", 2), CAMERA[2])
 
 
+def test_recorded_is_what_has_values(full: Hdf5Run) -> None:
+    some = np.array([5, 2, 0])
+    assert full.recorded("camera", some).tolist() == [False, True, True]
+    assert full.recorded("ipm", np.arange(EVENTS)).all()  # channels has no gap
+    assert full.recorded("shutter", some).all()
+    named = np.flatnonzero(full.recorded("scan", np.arange(EVENTS)))
+    assert named.tolist() == [0, 1, 3, 4, 5]
+
+
 def test_scalars(full: Hdf5Run) -> None:
     info = full.scalars["ipm/sum"]
     assert (info.unit, info.shape) == ("mJ", ())
@@ -266,6 +275,7 @@ def test_run_without_events(path: Path) -> None:
             r"no area detector 'tile' in abcx10 run 7; .* Did you mean 'tiles'\?",
         ),
         (lambda run: run.contributed("x"), DetectorNotFound, "area detector 'x'"),
+        (lambda run: run.recorded("x", [0]), DetectorNotFound, "detector 'x'"),
         (lambda run: run.constants("x"), DetectorNotFound, "area detector 'x'"),
         (lambda run: run.pixel_positions("x"), DetectorNotFound, "detector 'x'"),
         (lambda run: run.gain_configuration("x"), DetectorNotFound, "detector 'x'"),

@@ -20,6 +20,7 @@ from smalldata_ana.sources.light_rules import (
     parse_rules,
     rule_for,
     rule_of,
+    rule_of_hutch,
 )
 from smalldata_ana.sources.light_status import light_of, light_status, selections
 
@@ -98,6 +99,20 @@ def test_rules_by_hutch(
     assert rule_for(experiment, 12, generation) == parse_rule(codes)
 
 
+@pytest.mark.parametrize(("codes", "code"), [(256, 204), (288, -203)])
+def test_the_number_of_codes_tells_the_generation(
+    tmp_path: Path, codes: int, code: int
+) -> None:
+    path = write_run(
+        tmp_path / "run.h5",
+        experiment="mfxl1001021",
+        run=1,
+        images={"camera": np.zeros((2, 3, 4), np.uint16)},
+        event_codes=np.zeros((2, codes), np.int8),
+    )
+    assert rule_of_hutch(Hdf5Run(path)).laser == Codes.signed([code])
+
+
 def test_unknown_generation() -> None:
     with pytest.raises(ParameterError, match="Did you mean 'LCLS-I"):
         rule_for("xppl1001021", 12, "LCLS-III")
@@ -105,7 +120,7 @@ def test_unknown_generation() -> None:
 
 def test_no_experiment() -> None:
     with pytest.raises(ExperimentNotFound, match="'42'"):
-        rule_for("42", 12)
+        rule_for("42", 12, "LCLS-II")
 
 
 def test_parse_rule() -> None:
@@ -178,7 +193,7 @@ def test_no_selections_without_timing_data(tmp_path: Path, events: list[None]) -
 
 
 def test_rix_asks_for_soft_xrays(tmp_path: Path) -> None:
-    rule = rule_for("rixl1001021", 12)
+    rule = rule_for("rixl1001021", 12, "LCLS-II")
     assert rule.destination == SOFT_XRAYS
     codes = code_table([(), (273,), (), None, ()])
     sent = np.array([4, 4, 3, np.nan, np.nan])

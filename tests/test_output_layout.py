@@ -133,6 +133,7 @@ def test_axes_and_parameters_have_units(file, made):
     assert group["pyfai__pyfai_int_units"].asstr()[0] == "2th_deg"
     assert group["pyfai__pyfai_q"].attrs["units"] == "deg"
     assert group["azav__azav_dis_to_sam"].attrs["units"] == "mm"
+    assert group["azav__azav_tx"].attrs["units"] == "deg"
     assert group["azav__azav_eBeam"][0] == 9.5
     assert group["azav__azav_phiBins"][0] == 4
     assert "units" not in group["azav__azav_phiBins"].attrs

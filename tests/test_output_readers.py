@@ -7,12 +7,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from produced import produced
 from small_output import EVENTS, open_small_run, write_output
 
+from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.smalldata.nexus import mark
+from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
 PAGE = Path(__file__).parents[1] / "docs/producer.md"
 AZAV = "jungfrau1M_azav_azav"
+ROI_PLOTS = "opal_ROI_0", "slow_ROI_0"
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,7 @@ def test_silx(made, azav):
             "epix100_droplet",
             "epix100_droplet_phot",
             "Sums_jungfrau1M_calib",
+            "Sums_epix100_calib",
         } == plots.keys()
         numbers = plots["jungfrau1M_ROI_0"]
         assert len(numbers.auxiliary_signals) == 2
@@ -174,3 +179,51 @@ def test_axes_of_equal_length_are_azimuth_and_then_q(tmp_path):
         plot = file["entry/d_azav_azav"]
         assert plot.attrs["axes"].tolist() == ["time", "phi", "q"]
         assert not file["d/azav_row"].dims[1].keys()
+
+
+@pytest.fixture(scope="module")
+def two_rhythms(tmp_path_factory):
+    """The file of a run in which one detector has data in every fourth event."""
+    folder = tmp_path_factory.mktemp("slow")
+    frames = np.random.default_rng(3).integers(0, 99, (20, 8, 9)).astype("u2")
+    path = write_run(
+        folder / "run12.h5",
+        experiment="xpptut15",
+        run=12,
+        images={"opal": frames, "slow": frames},
+        missing={"slow": np.arange(20) % 4 != 3},
+        timestamps=np.arange(100, 120, dtype=np.uint64) << np.uint64(32),
+    )
+    text = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
+    for name in ("opal", "slow"):
+        text += f'[[detector.{name}.roi]]\nruns = "1-"\nROI = [[0, 5], [0, 6]]\n'
+    resolved = ParameterFile.parse(text, folder / "p.toml").resolve(12)
+    run = Hdf5Run(path)
+    yield produced(run, resolved, folder)
+    run.close()
+
+
+class TestDetectorOfAnotherRhythm:
+    """Its results have plots, against its own times."""
+
+    def test_silx(self, two_rhythms):
+        silx_io = pytest.importorskip("silx.io")
+        from silx.io import nxdata
+
+        with silx_io.open(str(two_rhythms)) as file:
+            plots = {name: nxdata.NXdata(file["entry"][name]) for name in ROI_PLOTS}
+            assert all(plot.is_valid for plot in plots.values())
+            assert plots["opal_ROI_0"].axes[0][()].tolist() == list(range(20))
+            plot = plots["slow_ROI_0"]
+            assert plot.axes[0][()].tolist() == [3, 7, 11, 15, 19]
+            np.testing.assert_array_equal(plot.signal, file["slow/ROI_0_max"])
+            assert len(plot.signal) == 5
+
+    def test_nexusformat(self, two_rhythms):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own imports
+            nexus = pytest.importorskip("nexusformat.nexus")
+        plot = nexus.nxload(str(two_rhythms))["entry/slow_ROI_0"]
+        assert isinstance(plot, nexus.NXdata)
+        assert plot.nxaxes[0].nxvalue.tolist() == [3, 7, 11, 15, 19]
+        assert plot.nxsignal.shape == (5,)

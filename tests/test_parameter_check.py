@@ -81,6 +81,8 @@ def test_everything_at_once(write):
     for begin, text in expected:
         assert [p for p in found if p.startswith(begin) and text in p], (begin, text)
     assert len(found) <= len(expected) + 1
+    lines = [int(problem.removeprefix("line ").partition(":")[0]) for problem in found]
+    assert lines == sorted(lines)
 
 
 def test_what_is_wrong_with_the_run_is_told_with_the_run(write):
@@ -190,7 +192,7 @@ def test_a_missing_function_is_told_although_the_runs_are_wrong(write):
     text += '[[detector.det.roi]]\nruns = "1-"\nname = "A"\n'
     found = problems_of_file(write(text))
     assert len(found) == 2
-    assert found[1] == (
+    assert found[0] == (
         "line 4: detector.det.roi: no function 'nothing' in det; there is 'A'."
     )
 
@@ -230,6 +232,88 @@ def test_another_experiment(write):
     text = RIGHT
     (problem,) = problems_of_file(write(text), "xppl1001021")
     assert problem == ("line 2: it is for experiment 'xpptut15', not for 'xppl1001021'")
+
+
+@pytest.mark.parametrize(
+    ("made", "line", "message"),
+    [
+        ('made = { by = 3, how = "x" }', 7, "made.by = 3 is not a text"),
+        ("made.run = true", 7, "made.run = True is not a whole number"),
+        ('made.how = "x"\nmade.at = "now"', 8, "made.at = 'now' is not a time, such"),
+        ("[detector.det.roi.made]\nmood = 3\nevents = 2.5", 9, "made.events = 2.5"),
+        ("made = 3", 7, "made = 3 is not a dict"),
+    ],
+)
+def test_wrong_provenance_is_told_with_its_line(write, made, line, message):
+    text = START + '[[detector.det.roi]]\nruns = "1-"\nname = "A"\n'
+    text += made + '\n[[detector.det.roi]]\nruns = "1-"\nmade.by = "user@host"\n'
+    (problem,) = problems_of_file(write(text))
+    assert problem.startswith(f"line {line}: detector.det.roi: {message}")
+
+
+AZAV = """\
+[[detector.det.azav]]
+runs = "1-"
+polarization = 1.0
+center = [0, 0]
+"""
+
+
+def test_what_an_azimuthal_average_lacks_is_told_for_the_first_run(write):
+    geometry = '[[detector.det.geometry]]\nruns = "1-9"\neBeam = 9.5\n'
+    path = write(START + AZAV + geometry + 'dis_to_sam = { pv = "det_z" }\n')
+    (problem,) = problems_of_file(path)
+    assert problem == (
+        "line 4: detector.det.azav 'azav', runs 1-: 'azav' needs dis_to_sam [mm] and "
+        "eBeam [keV]: give it to the function, or in the 'geometry' entry of the "
+        "detector (from run 10 on)"
+    )
+    assert len(ParameterFile.load(path).entries) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "missing"),
+    [
+        ("azav", "", ["center [um] and dis_to_sam [mm] and eBeam", "polarization"]),
+        ("azav", "rbin = 100\npolCorr = false", ["center [um] and dis_to_sam [mm]:"]),
+        ("azav_pyfai", "int_units = 'q_A^-1'", ["dis_to_sam [mm] and eBeam", "polar"]),
+        ("azav_pyfai", "polarization_factor = 0.0\nai_kwargs = { dist = 0.1, "
+         "poni1 = 0.0, poni2 = 0.0 }", []),
+        ("azav", "eBeam = 'x'", ["eBeam"]),
+        ("azav", "enabled = false", []),
+    ],
+)  # fmt: skip
+def test_what_a_function_needs_of_the_beam(write, kind, more, missing):
+    text = f'{START}[[detector.det.{kind}]]\nruns = "1-"\n{more}\n'
+    found = problems_of_file(write(text))
+    assert len(found) == len(missing)
+    for problem, words in zip(found, missing, strict=True):
+        assert words in problem
+
+
+def test_a_detector_that_is_off_lacks_nothing(write):
+    off = '[[detector.det.use]]\nruns = "1-"\nuse = false\n'
+    assert problems_of_file(write(START + AZAV + off)) == []
+
+
+def test_a_geometry_that_is_wrong_is_not_missed(write):
+    wrong = "[[detector.det.geometry]]\nruns = 3\neBeam = 9.5\ndis_to_sam = 80.0\n"
+    (problem,) = problems_of_file(write(START + AZAV + wrong))
+    assert "runs = 3 is not a text" in problem
+
+
+def test_a_text_is_no_list(write):
+    (problem,) = problems_of_file(write(START + '[event]\nepics = "lxt"\n'))
+    assert problem == "line 5: event: epics = 'lxt' is not a list; write ['lxt']"
+
+
+@pytest.mark.parametrize("name", ["a/b", ".", ""])
+@pytest.mark.parametrize("kind", ["roi", "mask"])
+def test_a_name_that_nothing_can_be_stored_by(write, kind, name):
+    text = f'{START}[[detector.det.{kind}]]\nruns = "1-"\nname = "{name}"\n'
+    problems = problems_of_file(write(text))
+    told = f"line 6: detector.det.{kind}: {name!r} is not a name; a name has no '/'"
+    assert told in problems
 
 
 def test_the_lines_are_those_of_an_editor(write, tmp_path):
@@ -287,10 +371,10 @@ def test_what_is_no_parameter_file_at_all(write, text, error, message):
 def test_what_cannot_be_read(tmp_path):
     with pytest.raises(FileError, match="there is no parameter file"):
         problems_of_file(tmp_path / "none.toml")
-    with pytest.raises(FileError, match="cannot read"):
+    with pytest.raises(FileError, match=r"it is a folder; name a file \.toml"):
         problems_of_file(tmp_path)
-    (tmp_path / "p.toml").write_bytes(b"\xff")
-    with pytest.raises(FileError, match="cannot read"):
+    (tmp_path / "p.toml").write_bytes(b"a = 3\nb = '\xff'")
+    with pytest.raises(FileError, match="line 2 is no text in UTF-8; save it as such"):
         problems_of_file(tmp_path / "p.toml")
 
 

@@ -13,6 +13,7 @@ from smalldata_ana import own_functions
 from smalldata_ana.detector.mask_entries import mask_entry, stored
 from smalldata_ana.parameters.file import ParameterFile, file_text
 from smalldata_ana.parameters.record import describe_changes
+from smalldata_ana.parameters.resolved import Definition
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.user_code import CodeFile
 
@@ -187,5 +188,6 @@ def test_code_is_its_content(resolve, monkeypatch):
     told = describe_changes(before.record(), after.record())
     assert told == ["det function 'F': the file of functions changed"]
     assert before.digests()["other"] == after.digests()["other"]
-    one, two = (replace(before, define_dets=CodeFile(Path("c.py"), s)) for s in "12")
+    codes = (Definition(CodeFile(Path("c.py"), s)) for s in "12")
+    one, two = (replace(before, define_dets=code) for code in codes)
     assert describe_changes(one.record(), two.record()) == ["define_dets: changed"]

@@ -239,6 +239,22 @@ def test_windows_of_an_integrating_detector(tmp_path):
     assert "intg/slow/count" not in found.values
 
 
+def test_windows_of_one_without_entries(tmp_path):
+    found = of_hdf5(tmp_path, FAST + INTEGRATING)
+    by_path = {dataset.path: dataset for dataset in found.table}
+    assert by_path["intg/slow/opal_sum_ROI_0_sum"].shape == (6,)
+    assert not by_path["intg/slow/count"].estimated
+
+
+def test_windows_of_one_that_has_no_images(anaps, site):
+    with (site.folder / "p.toml").open("a") as file:
+        file.write('[event]\nintegrating = ["ipm2"]\n')
+    by_path = {dataset.path: dataset for dataset in of(anaps, 5).table}
+    count = by_path["intg/ipm2/count"]
+    assert count.shape == (EVENTS,)
+    assert count.estimated  # from the five
+
+
 def test_a_run_without_events(tmp_path):
     path = write_run(
         tmp_path / "run.h5",

@@ -11,6 +11,7 @@ from smalldata_ana import opening
 from smalldata_ana.commands.producer import main
 from smalldata_ana.errors import RunNotFound, unknown
 from smalldata_ana.parameters.file import ParameterFile
+from smalldata_ana.producing.interruption import StoppedError
 
 HEAD = 'schema = "smalldata-ana-params/1"\nexperiment = "xpptut15"\n'
 RAW = '[[detector.jungfrau1M.common_mode]]\nruns = "1-"\ncommon_mode = -1\n'
@@ -201,7 +202,36 @@ def test_wrong_arguments(produce, output, capsys, source, message):
 def test_a_wrong_run_number_in_the_environment(produce, monkeypatch, capsys):
     monkeypatch.setenv("RUN_NUM", "twelve")
     assert produce(HEAD, source=("-e", "xpptut15")) == 2
-    assert "RUN_NUM = 'twelve'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "RUN_NUM = 'twelve': 'twelve' is no run and no range of runs" in told
+    assert "'12-'" not in told
+
+
+def test_a_run_that_fails_does_not_end_the_others(produce, output, capsys):
+    assert produce(HEAD + RAW + BOX, source=("-e", "xpptut15", "-r", "11-13")) == 2
+    assert output.exists()
+    told = capsys.readouterr()
+    assert "run 12: 7 of 7 events" in told.out
+    assert told.err.splitlines()[0].startswith("error: run 11: no run '11' in xpptut15")
+    assert told.err.splitlines()[-1] == "2 of 3 runs failed: 11, 13"
+
+
+def test_the_largest_code_of_several_runs_counts(produce, problems, capsys):
+    problems.append("the file a.xtc2 is truncated")
+    assert produce(HEAD + RAW + BOX, source=("-e", "xpptut15", "-r", "12,13")) == 3
+    assert capsys.readouterr().err.endswith("1 of 2 runs failed: 13\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (StoppedError(143), 143)]
+)
+def test_an_interruption_ends_all_runs(produce, output, monkeypatch, error, code):
+    def interrupted(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(opening, "open_run", interrupted)
+    assert produce(HEAD + RAW + BOX, source=("-e", "xpptut15", "-r", "11-12")) == code
+    assert not output.exists()
 
 
 def test_usage(produce):

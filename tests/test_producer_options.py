@@ -14,10 +14,11 @@ import h5py
 import numpy as np
 import pytest
 from simulated import make
+from small_run import small_run
 
 from smalldata_ana.commands.producer import main
 from smalldata_ana.commands.producer_options import parser
-from smalldata_ana.producing import run_table
+from smalldata_ana.producing import batches, executors, run_table
 
 EVENTS = 6
 DETECTOR = "cspad140k"
@@ -312,8 +313,6 @@ def test_directory(produce, tmp_path):
 
 
 def test_nproc(produce, monkeypatch):
-    from smalldata_ana.producing import executors
-
     asked = []
 
     class Workers(executors.Workers):
@@ -336,6 +335,62 @@ def test_numbers_that_make_no_sense(produce, capsys, name):
 def test_gather_interval(produce, capsys):
     assert produce("--dry-run", "--gather_interval", 4) == 0
     assert "6 events in 2 batches of 4" in capsys.readouterr().out
+
+
+def test_gather_interval_is_bounded_by_memory(produce, capsys, caplog, monkeypatch):
+    panels = 2 * 185 * 388 * 4
+    monkeypatch.setattr(batches, "ROW_BYTES", 3 * panels + panels // 2)
+    options = ["--dry-run", "--full", "--gather_interval"]
+    assert produce(*options, 4) == 0
+    assert "6 events in 2 batches of 3" in capsys.readouterr().out
+    assert "batches of 4 events are too large" in caplog.text
+    assert "have 0.574 MB; they have 3 events" in caplog.text
+    caplog.clear()
+    assert produce(*options, 3) == 0
+    assert "too large" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--url", "https://x"], "--url https://x is for --postRuntable"),
+        (["--wait", "-5"], "--wait -5 is not a time in seconds"),
+        (["--wait", "nan"], "--wait nan is not a time in seconds"),
+        (["--files", "a.xtc2"], "--files and --xtc-dir cannot both be given"),
+        (["--default", "--full"], "--default and --full cannot both be given"),
+        (["--default", "--detectors", "x"], "--default and --detectors cannot both"),
+        (["--default", "--nosum"], "--default and --nosum cannot both be given"),
+        (["--stale", "--full", "--nevents", "3"], "--stale and --full cannot both"),
+        (["--stale", "--nevents", "3"], "--stale and --nevents cannot both be given"),
+        (["--stale", "--compression", "bitshuffle-lz4"], "--stale and --compression"),
+    ],
+)
+def test_options_without_effect(produce, capsys, options, message):
+    assert produce(*options) == 2
+    assert message in capsys.readouterr().err
+    assert not produce.out.exists()
+
+
+@pytest.mark.parametrize("option", ["--calib-dir", "--norecorder", "--live"])
+def test_options_without_effect_on_an_hdf5_file(tmp_path, capsys, option):
+    value = [str(tmp_path)] if option == "--calib-dir" else []
+    assert main(["--files", str(tmp_path / "run.h5"), option, *value]) == 2
+    assert f"--files and {option} cannot both be given" in capsys.readouterr().err
+
+
+def test_an_hdf5_file_of_another_run(tmp_path, capsys):
+    path = small_run(tmp_path).origin
+    where = ["--files", path, "--default", "-d", str(tmp_path)]
+    assert main([*where, "-r", "13"]) == 2
+    assert "the files are of run 12, not 13" in capsys.readouterr().err
+    assert main([*where, "-e", "xpptut16"]) == 2
+    assert "experiment 'xpptut15', not 'xpptut16'" in capsys.readouterr().err
+
+
+def test_nproc_over_mpi(produce, capsys, monkeypatch):
+    monkeypatch.setattr(executors, "under_mpi", lambda: True)
+    assert produce(nproc=3) == 2
+    assert "--nproc 3: over MPI there are as many workers" in capsys.readouterr().err
 
 
 def test_dry_run(produce, capsys):
@@ -397,7 +452,7 @@ def test_postruntable_and_url(produce, logbook):
 
 def test_nobody_is_told_without_postruntable(produce, logbook):
     url, told = logbook
-    assert produce(url=url) == 0
+    assert produce() == 0
     assert produce("--postRuntable", "--dry-run", url=url) == 0
     assert not told
 

@@ -59,6 +59,14 @@ def test_two_processes(site, reference, tmp_path):
     assert os.listdir(tmp_path) == [output(tmp_path).name]
 
 
+def test_sixteen_processes(site, tmp_path):
+    """With a batch for each event, so that there is work for all of them."""
+    for number in (1, 16):
+        options = ("--nproc", number, "--gather_interval", 1, "--nevents", 16)
+        assert site.produce(tmp_path / str(number), *options) == 0
+    assert_equal(output(tmp_path / "16"), output(tmp_path / "1"))
+
+
 @WITH_MPI
 def test_mpi(site, reference, tmp_path):
     with ending(site.begin(tmp_path, mpi=3)) as job:

@@ -26,13 +26,17 @@ from producing_run import (
 )
 from simulated import make, ours
 
-from smalldata_ana.detector.protocol import Field
+from smalldata_ana.detector.protocol import MISSING_INTEGER, Field
 from smalldata_ana.sources.datagrams import whole_datagrams
 
 pytest_plugins = ["producing_fixtures"]
 
 AT = 13
 """The event in which something happens, in the middle of a batch."""
+
+SUM = "epix100/trouble_sum"
+DESCRIBE = r"    def describe.self.:\n.*?\n\n"
+"""How the function says what it gives."""
 
 ITS_BATCH = np.arange(12, 15)
 
@@ -63,6 +67,15 @@ class TestKilledWorker:
         assert_complete(output(tmp_path), timestamps, lost=ITS_BATCH)
         assert os.listdir(tmp_path) == [output(tmp_path).name]
 
+    def test_on_the_first_event(self, site, timestamps, tmp_path, capsys, caplog):
+        """On which the parent looks before the work begins."""
+        site.order(kill=0, times=99)
+        assert site.produce(tmp_path, "--nproc", 2) == 3
+        assert "a function of epix100 killed its process on event 0" in caplog.text
+        named = "batch 0 (events 0 to 2) killed every worker"
+        assert f"incomplete: {named}" in capsys.readouterr().out
+        assert_complete(output(tmp_path), timestamps, lost=np.arange(BATCH))
+
 
 class TestFunctionThatRaises:
     FAILED = (4, AT)
@@ -72,6 +85,24 @@ class TestFunctionThatRaises:
     @pytest.fixture(params=[1, 2], ids=["here", "processes"])
     def workers(self, request):
         return request.param
+
+    def test_without_an_event_and_on_the_first(
+        self, made, reference, tmp_path, workers
+    ):
+        """Its results are described by the first image on which it does not fail."""
+        site = site_of(made, tmp_path)
+        path = site.folder / "functions.py"
+        path.write_text(re.sub(DESCRIBE, "", path.read_text(), flags=re.DOTALL))
+        site.order(**{"raise": [0]})
+        assert site.produce(tmp_path / "out", "--nproc", workers) == 0
+        with (
+            h5py.File(output(tmp_path / "out")) as file,
+            h5py.File(reference) as before,
+        ):
+            for name, missing in ((NUMBER, MISSING_INTEGER), (SUM, np.nan)):
+                expected = before[name][:]
+                expected[0] = missing
+                np.testing.assert_array_equal(file[name], expected)
 
     def test_is_counted(self, site, reference, tmp_path, capsys, caplog, workers):
         site.order(**{"raise": self.FAILED})

@@ -153,6 +153,13 @@ class TestAnyRun:
             assert_same(found, whole, np.arange(begin, end))
         found.close()
 
+    def test_checksums(self, whole: Run) -> None:
+        parts = [whole.part(0, 2), whole.part(1, 3), whole.part(1, 2)]
+        found = [part.checksum() for part in parts]
+        assert len(set(found)) == len(parts)
+        assert [sent(part).checksum() for part in parts] == found
+        assert whole.part_at(np.array([1])).checksum() == found[-1]
+
     def test_the_same_detectors_before_and_after(self, whole: Run) -> None:
         before, after = (sent(whole.head()).open() for _ in range(2))
         assert_same_detectors(before, whole)

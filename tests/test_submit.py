@@ -350,9 +350,10 @@ def said(cluster, *command):
     return done.stdout
 
 
-def test_a_job_is_cancelled_and_goes_on(cluster, site, tmp_path, reference):
+@pytest.mark.parametrize("how", [[], ["--mpi"]], ids=["processes", "mpi"])
+def test_a_job_is_cancelled_and_goes_on(cluster, site, tmp_path, reference, how):
     site.order(wait=[EVENTS // 2])
-    words = [SCRIPT, *site.arguments(tmp_path)]
+    words = [SCRIPT, *how, *site.arguments(tmp_path)]
     number = submit(cluster, tmp_path, "--ntasks=1", "--oversubscribe", *words)
     site.await_waiting(EVENTS // 2)
     said(cluster, "scancel", "--batch", "--signal=TERM", number)

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalldata_ana import open_run
 from smalldata_ana.commands.producer import main
-from smalldata_ana.detector.protocol import MISSING_INTEGER
-from smalldata_ana.producing.windows import Windows
+from smalldata_ana.detector.protocol import MISSING_INTEGER, Field
+from smalldata_ana.producing.batches import Batch
+from smalldata_ana.producing.windows import (
+    RunWindows,
+    Windows,
+    fields_of,
+    write_part,
+)
 
 REAL = Path(__file__).parents[2] / "shared/data/lcls2_xtc2/intg_det"
 
 
-def windows_by_hand(there, times, values):
-    """Sum the events after an end, up to and with the next, one by one."""
+def windows_by_hand(ends, times, values, lost=()):
+    """Sum the events after an end, up to and with the next, one by one.
+
+    Windows with a lost event are left out.
+    """
     found, begin = [], 0
-    for k in np.flatnonzero(there):
+    for k in np.flatnonzero(ends):
+        if set(range(begin, k + 1)) & set(lost):
+            begin = k + 1
+            continue
         some = values[begin : k + 1]
         known = np.isfinite(some).any(axis=0)
         total = np.where(known, np.nansum(some, axis=0), np.nan)
@@ -34,52 +48,88 @@ def windows_by_hand(there, times, values):
 VALUE = st.one_of(st.none(), st.integers(-1000, 1000))
 
 
+def run_file(folder, fields):
+    """Return a file of a run, and the object that writes its windows."""
+    file = h5py.File(folder / "run.h5", "w", driver="core", backing_store=False)
+    return file, RunWindows(file, "slow", fields, None, 40)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.booleans(), VALUE, VALUE), min_size=1, max_size=40),
+    st.lists(
+        st.tuples(st.sampled_from(["", "", "image", "broken"]), VALUE, VALUE),
+        min_size=1,
+        max_size=40,
+    ),
     st.lists(st.integers(1, 39), max_size=5),
+    st.sets(st.integers(0, 5)),
 )
-def test_cut_anywhere_they_are_the_same(events, cuts):
-    there = np.array([end for end, *_ in events])
+def test_cut_anywhere_they_are_the_same(events, cuts, missing):
+    ends = np.array([what != "" for what, *_ in events])
+    there = np.array([what == "image" for what, *_ in events])
     times = np.arange(100, 100 + len(there))
     values = np.array([row for _, *row in events], float)
     integers = np.where(np.isnan(values), MISSING_INTEGER, values).astype(np.int64)
     edges = sorted({0, len(there), *(c for c in cuts if c < len(there))})
-    whole = None
-    for begin, end in itertools.pairwise(edges):
-        some = slice(begin, end)
-        ends = np.flatnonzero(there[some])
-        data = {"sum": values[some], "integers": integers[some]}
-        part = Windows.of(ends, times[some], data)
-        if whole is None:
-            whole = part
-        else:
-            whole.append(part)
-    expected = windows_by_hand(there, times, values)
-    assert len(whole.values["count"]) == len(expected) + 1
+    lost = set(np.flatnonzero(ends & ~there))
+    row = Field(np.dtype(float), (2,))
+    layout = {"a/float": row, "a/integer": replace(row, dtype=np.dtype(np.int64))}
+    with TemporaryDirectory() as folder:
+        file, written = run_file(Path(folder), layout)
+        for number, (begin, end) in enumerate(itertools.pairwise(edges)):
+            if number in missing:
+                # Whether its last event was an image is not known.
+                lost |= {*range(begin, end), min(end, len(there) - 1)}
+                continue
+            some = slice(begin, end)
+            data = {"a_sum_float": values[some], "a_sum_integer": integers[some]}
+            windows = Windows.of(ends[some], there[some], times[some], data)
+            with h5py.File("part", "w", driver="core", backing_store=False) as part:
+                write_part(part, "slow", windows)
+                written.append(Batch(number, begin, end), part)
+        with file:
+            found = {name: dataset[()] for name, dataset in file["intg/slow"].items()}
+    expected = windows_by_hand(ends, times, values, lost)
+    assert len(found["count"]) == len(expected)
     for k, (count, first, last, total) in enumerate(expected):
-        assert whole.values["count"][k] == count
-        assert whole.values["timestamp_min"][k] == first
-        assert whole.values["timestamp_max"][k] == last
-        np.testing.assert_array_equal(whole.values["sum"][k], total)
-        np.testing.assert_array_equal(whole.values["integers"][k], total)
+        assert found["count"][k] == count
+        assert found["timestamp_min"][k] == first
+        assert found["timestamp_max"][k] == last
+        np.testing.assert_array_equal(found["a_sum_float"][k], total)
+        np.testing.assert_array_equal(found["a_sum_integer"][k], total)
+
+
+def of_one(data):
+    """Return the windows of three events, of which the second and third are images."""
+    ends = np.array([False, True, True])
+    return Windows.of(ends, ends, np.arange(3), data).values
 
 
 def test_missing_values_count_as_nothing():
-    data = {
-        "float": np.array([1.0, np.nan, 4.0], np.float32),
-        "integer": np.array([1, MISSING_INTEGER, 4]),
-    }
-    found = Windows.of(np.array([2]), np.arange(3), data)
-    assert found.values["float"][0] == 5
-    assert found.values["integer"][0] == 5
-    assert found.values["count"].tolist() == [3, 0]
+    found = of_one(
+        {
+            "float": np.array([1.0, np.nan, 4.0], np.float32),
+            "integer": np.array([1, MISSING_INTEGER, 4]),
+        }
+    )
+    assert found["float"][:2].tolist() == [1, 4]
+    assert found["integer"][:2].tolist() == [1, 4]
+    assert found["count"].tolist() == [2, 1, 0]
 
 
 def test_no_data_in_a_window_is_not_a_sum_of_0():
-    data = {"float": np.array([np.nan, np.nan, 0.0]), "integer": np.array([-99999] * 3)}
-    found = Windows.of(np.array([1, 2]), np.arange(3), data)
-    np.testing.assert_array_equal(found.values["float"][:2], [np.nan, 0])
-    assert np.isnan(found.values["integer"]).all()
+    found = of_one(
+        {"float": np.array([np.nan, np.nan, 0.0]), "integer": np.array([-99999] * 3)}
+    )
+    np.testing.assert_array_equal(found["float"][:2], [np.nan, 0])
+    assert np.isnan(found["integer"]).all()
+
+
+def test_what_is_said_of_a_sum_holds_for_means_too():
+    mean = Field(np.dtype(float), unit="keV", long_name="mean of the region")
+    field = fields_of({"a/ROI_mean": mean})["a_sum_ROI_mean"]
+    assert field.unit == "keV"
+    assert field.long_name == "sum of the values of single events: mean of the region"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no {REAL}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -33,7 +31,11 @@ from smalldata_ana.ana_funcs.thresholds import as_floats, limits, within
 from smalldata_ana.detector.beam_geometry import BeamGeometry, Poni
 from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
-from smalldata_ana.detector.pyfai_geometry import pyfai_parameters, read_poni
+from smalldata_ana.detector.pyfai_geometry import (
+    pyfai_parameters,
+    quiet_pyfai,
+    read_poni,
+)
 from smalldata_ana.errors import FileError, GeometryError, ParameterError, unknown
 from smalldata_ana.parameters.model import register
 from smalldata_ana.sources.base import PixelPositions
@@ -194,7 +196,7 @@ class azav_pyfai(DetObjectFunc, BeamParameters):
                 "azimuthal average needs the detector's geometry"
             )
         mask = ~self._good_of(det)
-        with _quiet():
+        with quiet_pyfai():
             try:
                 beam = self._beam_on(det, det.positions)
                 integrator = _integrator(det, det.positions, beam)
@@ -274,6 +276,12 @@ class azav_pyfai(DetObjectFunc, BeamParameters):
         corner = extent.x[0] - half, extent.y[0] - half
         return BeamGeometry.from_poni(Poni(**values), corner)
 
+    def needs_of_beam(self) -> tuple[Callable[[], object], ...]:
+        """Return what asks for the beam; as `BeamParameters.needs_of_beam`."""
+        of_image = self.poni_file or self.ai_kwargs
+        beam = () if of_image else (self._beam_of_parameters,)
+        return *beam, self._given_polarization
+
     def _beam_of_parameters(self) -> BeamGeometry:
         try:
             return self.beam(self.name, energy=_UNITS[self.int_units])
@@ -286,13 +294,15 @@ class azav_pyfai(DetObjectFunc, BeamParameters):
         """Return what the pixels see of scattering that is the same everywhere."""
         if not (self.geomCorr or self.polCorr):
             return None
-        polarization = None
-        if self.polCorr and self.polarization_factor is not None:
-            polarization = (1 + self.polarization_factor) / 2
-        elif self.polCorr:
-            polarization = self.fraction(self.name)
-        corrections = Corrections(self.geomCorr, polarization)
+        corrections = Corrections(self.geomCorr, self._given_polarization())
         return pixel_response(det, beam, corrections)
+
+    def _given_polarization(self) -> float | None:
+        if not self.polCorr:
+            return None
+        if self.polarization_factor is not None:
+            return float(1 + self.polarization_factor) / 2
+        return self.fraction(self.name)
 
     def _good_of(self, det: ImageSource) -> npt.NDArray[np.bool_]:
         good = det.good
@@ -376,17 +386,3 @@ def _integrator(det: ImageSource, positions: PixelPositions, beam: BeamGeometry)
 def _where(keep: npt.NDArray[np.bool_], values: Array) -> npt.NDArray[np.float32]:
     """Return values as float32, with NaN for those that are not kept."""
     return np.where(keep, values, np.nan).astype(_FLOAT32, copy=False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what pyFAI logs while it is set up: it is about itself."""
-    loggers = [logging.getLogger(name) for name in ("pyFAI", "silx", "fabio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from smalldata_ana.ana_funcs.beam_parameters import BeamParameters
 from smalldata_ana.ana_funcs.beam_traits import Number
 from smalldata_ana.ana_funcs.polarization import PolarizationFit, checkPolarization
 from smalldata_ana.ana_funcs.thresholds import as_floats, within
+from smalldata_ana.detector.beam_geometry import BeamGeometry
 from smalldata_ana.detector.protocol import Array, Field, ImageSource
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import register
@@ -135,7 +137,7 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
         self._check_photon(det)
         self._read_images(det)
         self._limits = self._thresholds(det)
-        self._beam = self.beam(self.name, energy=self.rbin is None)
+        self._beam = self._given_beam()
         angles = pixel_angles(det, self._beam)
         response = pixel_response(det, self._beam, self._corrections())
         self._axis = self._chosen_axis()
@@ -156,6 +158,16 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
                 f"{self._axis.unit} and {self._phi_edges[0]:g} to "
                 f"{self._phi_edges[-1]:g} degrees"
             )
+
+    def needs_of_beam(self) -> tuple[Callable[[], object], ...]:
+        """Return what asks for the beam; as `BeamParameters.needs_of_beam`."""
+        return self._given_beam, self._given_polarization
+
+    def _given_beam(self) -> BeamGeometry:
+        return self.beam(self.name, energy=self.rbin is None)
+
+    def _given_polarization(self) -> float | None:
+        return self.fraction(self.name) if self.polCorr else None
 
     def _check_photon(self, det: ImageSource) -> None:
         photon, energy = self.ADU_per_Photon, self.eBeam
@@ -210,7 +222,7 @@ class azimuthalBinning(DetObjectFunc, BeamParameters):
         thickness, length = self.sensor_thickness, self.attenuation_length
         return Corrections(
             solid_angle=self.geomCorr,
-            polarization=self.fraction(self.name) if self.polCorr else None,
+            polarization=self._given_polarization(),
             sensor=None if thickness is None else thickness / length,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from traitlets import TraitError, Unicode, default, validate
+from traitlets import Unicode, default
 
 from smalldata_ana.detector.protocol import (
     Array,
@@ -73,13 +73,6 @@ class DetObjectFunc(Parameters):
     def _class_name(self) -> str:
         return type(self).__name__
 
-    @validate("name")
-    def _can_be_stored(self, proposal: Mapping[str, Any]) -> Any:
-        name = proposal["value"]
-        if name in {"", ".", ".."} or "/" in name or "\0" in name:
-            raise TraitError(f"{name!r} is not a name; a name has no '/'")
-        return name
-
     def __init__(self, **parameters: Any) -> None:
         super().__init__(**parameters)
         self.funcs: dict[str, DetObjectFunc] = {}
@@ -119,11 +112,15 @@ class DetObjectFunc(Parameters):
         """Return the results that there will be, those of chained functions included.
 
         This finds them by processing an image of zeros; a function for which that is
-        not typical says it itself.
+        not typical says it itself.  Where it fails on zeros, a detector takes its first
+        image with which it does not.
         """
-        empty = np.zeros(self.source.shape, np.float32)
-        results = {key: np.asarray(v) for key, v in self.process(empty).items()}
-        fields = {key: Field(v.dtype, v.shape) for key, v in results.items()}
+        return self.described_by(self.process(np.zeros(self.source.shape, np.float32)))
+
+    def described_by(self, results: Mapping[str, Any]) -> dict[str, Field]:
+        """Return the results that there will be, from those of one image."""
+        found = {key: np.asarray(v) for key, v in results.items()}
+        fields = {key: Field(v.dtype, v.shape) for key, v in found.items()}
         return fields | self.describe_chained()
 
     def one_photon(self) -> tuple[str, float] | None:

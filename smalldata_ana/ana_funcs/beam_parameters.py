@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from traitlets import TraitError, validate
@@ -19,6 +19,12 @@ from smalldata_ana.detector.beam_geometry import BeamGeometry
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.parameters.model import Parameters, register
 from smalldata_ana.units import wavelength
+
+GEOMETRY = "geometry"
+"""The kind of entry that says it for all functions of a detector."""
+
+_SOME_NUMBER = 1.0
+"""In the place of one that follows a variable of the run."""
 
 
 class BeamParameters(Parameters):
@@ -43,13 +49,13 @@ class BeamParameters(Parameters):
         default_value=0.0,
         allow_none=False,
         within=(-89.0, 89.0),
-        help="tilt around x [deg]; see docs/conventions.md",
+        help="tilt around x, see docs/conventions.md [deg]",
     )
     ty = Number(
         default_value=0.0,
         allow_none=False,
         within=(-89.0, 89.0),
-        help="tilt around y [deg]; see docs/conventions.md",
+        help="tilt around y, see docs/conventions.md [deg]",
     )
     polarization = Polarization(
         help="of the beam: 'horizontal', 'vertical', or the fraction of "
@@ -80,6 +86,29 @@ class BeamParameters(Parameters):
             except ParameterError as error:
                 raise TraitError(f"eBeam is in keV: {error}") from error
         return energy
+
+    @classmethod
+    def lacking(
+        cls, values: Mapping[str, Any], beside: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[str]:
+        """Say what is missing of the beam; as `Parameters.lacking`."""
+        geometry = {
+            key: _SOME_NUMBER if isinstance(value, Mapping) else value
+            for key, value in beside.get(GEOMETRY, {}).items()
+        }
+        try:
+            made = cls(**completed(values, geometry, cls))
+        except ParameterError:
+            return  # what is wrong with single values is told with them
+        for need in made.needs_of_beam():
+            try:
+                need()
+            except ParameterError as error:
+                yield str(error)
+
+    def needs_of_beam(self) -> tuple[Callable[[], object], ...]:
+        """Return what gives the values that are needed, or raises what is missing."""
+        return ()
 
     def beam(self, who: str, *, energy: bool = True) -> BeamGeometry:
         """Return where the beam meets the detector.
@@ -162,7 +191,7 @@ def completed(
     return lacking | dict(values)
 
 
-@register("geometry")
+@register(GEOMETRY)
 class GeometryParameters(BeamParameters):
     """Where the beam meets a detector, for the functions that do not say it.
 

@@ -75,14 +75,19 @@ class NumberOrVariable(Number):
         if not isinstance(value, Mapping):
             return super().validate(obj, value)
         known = {"pv": "", "offset": 0.0, "scale": 1.0}
-        for key in value:
-            if key not in known:
-                raise TraitError(f"{self.name}: {unknown('key', str(key), known)}")
         table = known | dict(value)
-        factors = [_finite(table[key]) for key in ("offset", "scale")]
-        if not isinstance(table["pv"], str) or not table["pv"] or None in factors:
-            self.error(obj, value)
-        return {"pv": table["pv"], "offset": factors[0], "scale": factors[1]}
+        factors = {key: _finite(table[key]) for key in ("offset", "scale")}
+        wrong = [
+            f"{key} = {table[key]!r} is not a finite number"
+            for key, number in factors.items()
+            if number is None
+        ]
+        if not isinstance(table["pv"], str) or not table["pv"]:
+            wrong.append(f"pv = {table['pv']!r} is not the name of a variable")
+        wrong += [unknown("key", str(key), known) for key in value if key not in known]
+        if wrong:
+            raise TraitError(f"{self.name}: {'; '.join(wrong)}")
+        return {"pv": table["pv"], **factors}
 
 
 class Pair(TraitType[Any, Any]):

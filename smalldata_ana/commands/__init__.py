@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -12,6 +14,9 @@ from typing import Any, Protocol
 from smalldata_ana.errors import SmallDataError
 
 EXIT_INTERRUPTED = 130
+EXIT_NOT_READ = 141
+"""Nobody reads the output any more: 128 + SIGPIPE, as of other programs."""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 logger = logging.getLogger(__name__)
@@ -34,23 +39,62 @@ def run_command(main: Callable[[list[str]], int]) -> Command:
     Returns
     -------
     The same for the outside.  A `SmallDataError` is printed on stderr, with a traceback
-    only with ``--log-level debug``, and gives its exit code; Ctrl-C gives 130.
+    only with ``--log-level debug``, and gives its exit code; Ctrl-C gives 130, and a
+    reader of the output that goes away, as in ``| head``, 141.
     """
 
     @functools.wraps(main)
     def command(argv: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:] if argv is None else list(argv)
         try:
-            return main(arguments)
+            code = main(arguments)
+            sys.stdout.flush()
+            return code
         except SmallDataError as error:
-            logger.debug("the error, with its traceback", exc_info=True)
-            print(f"error: {error}", file=sys.stderr)
-            return error.exit_code
+            return tell_error(error)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            if not _output_is_lost():
+                raise
+            return EXIT_NOT_READ
 
     return command
+
+
+def tell_error(error: SmallDataError, where: str = "") -> int:
+    """Tell an error on stderr, and return its exit code.
+
+    Parameters
+    ----------
+    error : the error, which is being handled
+    where : to what it happened, as the begin of the sentence
+    """
+    logger.debug("the error, with its traceback", exc_info=True)
+    print(f"error: {where}{error}", file=sys.stderr)
+    return error.exit_code
+
+
+def say(text: str) -> None:
+    """Print a text beside the work, which goes on also when nobody reads it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        if not _output_is_lost():
+            raise
+
+
+def _output_is_lost() -> bool:
+    """Tell whether nobody reads the output; from then on it is thrown away."""
+    lost = False
+    for stream in (sys.stdout, sys.stderr):
+        state = select.poll()
+        state.register(stream, select.POLLOUT)
+        if any(event & select.POLLERR for _, event in state.poll(0)):
+            lost = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return lost
 
 
 def add_log_level(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smalldata_ana.commands import add_log_level, run_command, set_log_level
+from smalldata_ana.commands import add_log_level, run_command, say, set_log_level
+from smalldata_ana.commands.option_checks import (
+    check_above_0,
+    check_files,
+    check_nproc,
+)
 from smalldata_ana.commands.producer_reports import progress_of
 from smalldata_ana.commands.runs import (
     EXIT_INCOMPLETE,
@@ -18,7 +23,7 @@ from smalldata_ana.commands.runs import (
     FOLDER,
     add_resume,
     add_run,
-    check_above_0,
+    for_each,
     numbers_of,
     opened,
     workers_of,
@@ -103,10 +108,12 @@ def main(argv: list[str]) -> int:
     """
     options = parser().parse_args(argv)
     set_log_level(options.log_level)
-    check_above_0(options, "nevents", "nproc")
+    check_above_0(options, "nevents")
+    check_nproc(options)
+    check_files(options)
+    numbers = numbers_of(options)
     with workers_of(options.nproc) as workers:
-        codes = [_make(options, number, workers) for number in numbers_of(options)]
-    return max(codes)
+        return for_each(numbers, lambda number: _make(options, number, workers))
 
 
 def _make(
@@ -117,9 +124,9 @@ def _make(
     try:
         where = _places(options, run)
         resolved = _resolved(options, run, where)
-        plans = [_plan(options, run, resolved, name, where) for name in resolved.cubes]
+        plans = _plans(options, run, resolved, where)
         if options.dry_run:
-            print("\n".join(plan.text() for plan in plans))
+            say("\n".join(plan.text() for plan in plans))
             return 0
         results = [_result(options, plan, where, workers) for plan in plans]
     finally:
@@ -144,21 +151,26 @@ def _target(options: argparse.Namespace, plan: CubePlan, where: Places) -> Path:
     return path if options.directory is None else options.directory / path.name
 
 
-def _plan(
-    options: argparse.Namespace,
-    run: Run,
-    resolved: Resolved,
-    name: str,
-    where: Places,
-) -> CubePlan:
+def _plans(
+    options: argparse.Namespace, run: Run, resolved: Resolved, where: Places
+) -> list[CubePlan]:
     """Return what is to be done; everything that is wrong is found here."""
     from smalldata_ana.cubes.planning import plan
+    from smalldata_ana.cubes.variables import Variables
 
-    file = where.cube_file(run.number, name)
-    folder = options.directory or file.parent
-    parts = Path(folder) / f".{file.stem}.parts"
-    small_data = where.smalldata_file(run.number)
-    return plan(run, resolved, name, parts, small_data, strict=options.strict)
+    variables = Variables.of(run, resolved, where.smalldata_file(run.number))
+    files = {name: where.cube_file(run.number, name) for name in resolved.cubes}
+    return [
+        plan(
+            run,
+            resolved,
+            name,
+            (options.directory or file.parent) / f".{file.stem}.parts",
+            variables,
+            strict=options.strict,
+        )
+        for name, file in files.items()
+    ]
 
 
 def _result(
@@ -180,7 +192,7 @@ def _result(
             progress=progress,
         )
         result = making.run(workers())
-    print("\n".join(_summary(title, plan, result)))
+    say("\n".join(_summary(title, plan, result)))
     return result
 
 

@@ -15,7 +15,11 @@ from smalldata_ana.errors import FileError, ParameterError, UsageError, counted
 from smalldata_ana.own_functions import load_functions
 from smalldata_ana.parameters import resolved
 from smalldata_ana.parameters.appending import append
-from smalldata_ana.parameters.checking import file_problems, together_problems
+from smalldata_ana.parameters.checking import (
+    file_problems,
+    lacking_problems,
+    together_problems,
+)
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, file_text, problems_of_file
 from smalldata_ana.parameters.prod_config.config import contents_of
@@ -167,7 +171,11 @@ def _show(options: argparse.Namespace) -> None:
     for group in resolved.groups(file.entries):
         print("\n".join(_described(group, options.run)))
     chosen = resolved.applying(file.entries, options.run)
-    for problem in (*file_problems(chosen, path.parent), *together_problems(chosen)):
+    for problem in (
+        *file_problems(chosen, path.parent),
+        *together_problems(chosen),
+        *lacking_problems(chosen),
+    ):
         print(f"! {problem}")
 
 

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import re
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smalldata_ana.commands import run_command, set_log_level
-from smalldata_ana.commands.producer_options import parser
+from smalldata_ana.commands import run_command, say, set_log_level
+from smalldata_ana.commands.producer_options import check, parser
 from smalldata_ana.commands.producer_reports import progress_of, summary, tell_run_table
+from smalldata_ana.commands.producer_stale import made_before, runs_made
 from smalldata_ana.commands.runs import (
     EXIT_INCOMPLETE,
-    check_above_0,
-    experiment_of,
+    for_each,
     numbers_of,
     opened,
+    quiet,
     workers_of,
 )
-from smalldata_ana.errors import ParameterError, UsageError, listing
+from smalldata_ana.errors import ParameterError
 
 if TYPE_CHECKING:
     from smalldata_ana.parameters.resolved import Resolved
     from smalldata_ana.places import Places
     from smalldata_ana.producing.choices import Choices
     from smalldata_ana.producing.executors import Workers
+    from smalldata_ana.producing.inputs import Inputs
     from smalldata_ana.producing.planning import Plan
     from smalldata_ana.producing.record import Record
     from smalldata_ana.sources.base import Run
@@ -44,89 +46,70 @@ def main(argv: list[str]) -> int:
     """
     options = parser().parse_args(argv)
     set_log_level(options.log_level)
-    _check(options)
-    codes = []
-    made = _made(options) if options.stale and not options.files else None
+    check(options)
+    made = runs_made(options) if options.stale and not options.files else None
     numbers = numbers_of(options, made)
-    if not numbers:
-        there = listing(map(str, made or ()))
-        raise UsageError(f"--run {options.run}: there are files of the runs {there}")
     with workers_of(options.nproc) as workers:
-        for number in numbers:
-            codes.append(_produce(options, number, workers))
-    return max(codes)
-
-
-def _check(options: argparse.Namespace) -> None:
-    check_above_0(options, "nevents", "nproc", "gather_interval")
-    if options.params and options.config:
-        raise UsageError("--params and --config cannot both be given")
-
-
-def _made(options: argparse.Namespace) -> list[int]:
-    """Return the runs of which there are files."""
-    from smalldata_ana.places import places
-
-    experiment = experiment_of(options)
-    folder = places(experiment, directory=options.directory).smalldata
-    names = [re.fullmatch(rf"{experiment}_Run(\d+)\.h5", p.name) for p in _in(folder)]
-    made = sorted(int(name[1]) for name in names if name)
-    if not made:
-        raise UsageError(f"there are no files of {experiment} in {folder}")
-    return made
-
-
-def _in(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+        return for_each(numbers, lambda number: _produce(options, number, workers))
 
 
 def _produce(
     options: argparse.Namespace, number: int | None, workers: Callable[[], Workers]
 ) -> int:
-    """Make the file of one run; return the exit code."""
-    from smalldata_ana.producing.production import Production
-
+    """Make the file of one run, if that is to be; return the exit code."""
+    before: Record | None = None
+    if options.stale:
+        options, before = made_before(options, number)
     run = opened(
         options,
         number,
-        live=options.live,
+        patience=options.live,
         recorders=not options.norecorder,
         needed=lambda run: _needed(options, run),
+        check=lambda run: _check_detectors(options, run),
     )
-    try:
-        where = _places(options, run)
-        file = where.smalldata_file(run.number)
-        choices = _choices(options)
-        limit, compression = options.nevents, options.compression
-        if options.stale:
-            before = _stale(options, run, where, file)
-            if before is None or options.dry_run:
-                return 0
-            choices = before.choices
-            limit, compression = before.nevents, before.compression
-        if not options.dry_run:
-            # Their set-up goes on while the plan is made.
-            workers()
-        plan = _plan(options, run, where, choices)
-        if options.dry_run:
-            print(plan.text(limit))
+    with closing(run):
+        if before is not None and (
+            not _is_stale(options, run, before) or options.dry_run
+        ):
             return 0
-        begin = datetime.datetime.now()
-        with progress_of(f"{run.experiment} run {run.number}") as progress:
-            result = Production(
-                plan,
-                file,
-                limit=limit,
-                resume=options.resume,
-                compression=compression,
-                progress=progress,
-            ).run(workers())
-    finally:
-        run.close()
-    print("\n".join(summary(run, result)))
+        if options.dry_run:
+            say(_plan(options, run).text(options.nevents))
+            return 0
+        # Their set-up goes on while the plan is made.
+        workers()
+        return _written(options, _plan(options, run), workers())
+
+
+def _written(options: argparse.Namespace, plan: Plan, workers: Workers) -> int:
+    """Write the file of one run; return the exit code."""
+    from smalldata_ana.producing.production import Production
+
+    run = plan.run
+    begin = datetime.datetime.now()
+    title = f"{run.experiment} run {run.number}"
+    with progress_of(title, lambda: quiet(run)) as progress:
+        result = Production(
+            plan,
+            _places(options, run).smalldata_file(run.number),
+            limit=options.nevents,
+            resume=options.resume,
+            compression=options.compression,
+            inputs=_inputs(options, plan),
+            progress=progress,
+        ).run(workers)
+    say("\n".join(summary(run, result)))
     if options.postRuntable:
-        tell_run_table(run, begin, workers().number, choices.default, options.url)
+        tell_run_table(run, begin, workers.number, options.default, options.url)
     return EXIT_INCOMPLETE if result.problems else 0
+
+
+def _inputs(options: argparse.Namespace, plan: Plan) -> Inputs:
+    from smalldata_ana.producing.inputs import Inputs
+
+    inputs = Inputs.of(vars(options))
+    # A name was looked for in some folders.
+    return replace(inputs, config=plan.job.resolved.path) if options.config else inputs
 
 
 def _places(options: argparse.Namespace, run: Run) -> Places:
@@ -155,12 +138,20 @@ def _needed(options: argparse.Namespace, run: Run) -> list[str]:
     return [name for name, entries in resolved.detectors.items() if is_used(entries)]
 
 
-def _plan(
-    options: argparse.Namespace, run: Run, where: Places, choices: Choices
-) -> Plan:
+def _check_detectors(options: argparse.Namespace, run: Run) -> None:
+    """Raise what is wrong with the parameters of the area detectors."""
+    from smalldata_ana.pipeline import build_detectors
+
+    choices = _choices(options)
+    resolved = _resolved(options, run, _places(options, run), choices)
+    build_detectors(run, choices.applied(run, resolved))
+
+
+def _plan(options: argparse.Namespace, run: Run) -> Plan:
     """Return what is to be done; everything that is wrong is found here."""
     from smalldata_ana.producing.planning import plan
 
+    where, choices = _places(options, run), _choices(options)
     return plan(
         run,
         _resolved(options, run, where, choices),
@@ -184,20 +175,14 @@ def _choices(options: argparse.Namespace) -> Choices:
     )
 
 
-def _stale(
-    options: argparse.Namespace, run: Run, where: Places, file: Path
-) -> Record | None:
-    """Return how a file was made, if it would be another one now."""
-    from smalldata_ana.producing import record as records
-
-    record = records.Record.read(file)
-    resolved = _resolved(options, run, where, record.choices)
-    changes = record.changes(run, resolved)
-    title = f"{run.experiment} run {run.number}"
-    print(f"{title}: " + ("as it would be made now" if not changes else "stale"))
-    for change in changes:
-        print(f"  {change}")
-    return record if changes else None
+def _is_stale(options: argparse.Namespace, run: Run, before: Record) -> bool:
+    """Tell whether a file would be another one now; say what would differ."""
+    resolved = _resolved(options, run, _places(options, run), before.choices)
+    changes = before.changes(run, resolved)
+    state = "stale" if changes else "as it would be made now"
+    title = f"{run.experiment} run {run.number}: {state}"
+    say("\n".join([title, *(f"  {change}" for change in changes)]))
+    return bool(changes)
 
 
 def _resolved(
@@ -212,7 +197,7 @@ def _resolved(
         from smalldata_ana.parameters.prod_config import config_file, resolved_of_config
 
         folders = [Path(sys.argv[0]).parent, where.params.parent]
-        path = config_file(options.config, folders)
+        path = config_file(str(options.config), folders)
         present = run.detectors
         found = resolved_of_config(path, run.number, run.experiment, present)
     elif not where.params.exists() and choices.need_no_parameters:

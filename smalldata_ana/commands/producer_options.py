@@ -5,7 +5,41 @@ from __future__ import annotations
 import argparse
 
 from smalldata_ana.commands import add_log_level
-from smalldata_ana.commands.runs import FILE, FLAG, FOLDER, add_resume, add_run
+from smalldata_ana.commands.option_checks import (
+    check_above_0,
+    check_effects,
+    check_files,
+    check_nproc,
+)
+from smalldata_ana.commands.runs import (
+    FILE,
+    FLAG,
+    FOLDER,
+    add_resume,
+    add_run,
+)
+from smalldata_ana.errors import UsageError
+
+_USELESS = (
+    ("--config", ("--params",), "the one stands for the other"),
+    (
+        "--default",
+        ("--detectors", "--full", "--image", "--nosum"),
+        "it is for data without area detectors",
+    ),
+    (
+        "--stale",
+        (
+            *("--detectors", "--default", "--full", "--image", "--epicsAll"),
+            *("--nosum", "--nevents", "--compression"),
+        ),
+        "what is stale is made anew with the options of before",
+    ),
+)
+"""Options with those that have no effect beside them, and why."""
+
+SILENCE = 600
+"""How long nothing may be new of a run that is followed, by default [s]."""
 
 WAIT = 200
 """How long to wait for the files of a run that has just begun, by default [s]."""
@@ -27,6 +61,26 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def check(options: argparse.Namespace) -> None:
+    """Check the options as far as the command line alone tells what is wrong.
+
+    Raises
+    ------
+    UsageError
+        if a number makes no sense, or if an option would have no effect
+    """
+    check_above_0(options, "nevents", "gather_interval")
+    check_nproc(options)
+    for name in ("wait", "live"):
+        seconds = getattr(options, name)
+        if seconds is not None and not seconds >= 0:
+            raise UsageError(f"--{name} {seconds:g} is not a time in seconds")
+    check_files(options)
+    check_effects(options, _USELESS)
+    if options.url and not options.postRuntable:
+        raise UsageError(f"--url {options.url} is for --postRuntable; give that, too")
+
+
 def _add_run(options: argparse.ArgumentParser) -> None:
     add = options.add_argument_group("which run").add_argument
     add_run(add)
@@ -36,7 +90,15 @@ def _add_run(options: argparse.ArgumentParser) -> None:
         **FLAG,
         help="leave out the streams of recorders, numbers 80 and above",
     )
-    add("--live", **FLAG, help="follow a run that is being taken, to its end")
+    add(
+        "--live",
+        type=float,
+        nargs="?",
+        const=SILENCE,
+        metavar="SECONDS",
+        help="follow a run that is being taken, to its end, or until nothing new has "
+        f"come for so long [not; {SILENCE} without a number]",
+    )
     add(
         "--wait",
         type=float,

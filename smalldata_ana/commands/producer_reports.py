@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,63 +37,88 @@ Progress = Callable[[int, int | None], None]
 
 
 @contextmanager
-def progress_of(what: str) -> Iterator[Progress]:
+def progress_of(what: str, note: Callable[[], str] = str) -> Iterator[Progress]:
     """Give a function that shows how far the work is: a bar, or lines in a log.
 
     Parameters
     ----------
     what : is worked on
+    note : returns what is to be said beside
     """
     counters = os.environ.get(COUNTERS)
-    with _bar(what) if sys.stderr.isatty() else _lines(what) as show:
+    with (_bar if sys.stderr.isatty() else _lines)(what, note) as show:
         if counters is None:
             yield show
             return
-        tell = _now_and_then(lambda done, total: _post(counters, done, total))
+        with _now_and_then(partial(_post, counters)) as tell:
 
-        def both(done: int, total: int | None) -> None:
-            show(done, total)
-            tell(done, total)
+            def both(done: int, total: int | None) -> None:
+                show(done, total)
+                tell(done, total)
 
-        yield both
+            yield both
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Progress]:
+def _bar(what: str, note: Callable[[], str]) -> Iterator[Progress]:
     from tqdm import tqdm
 
     with tqdm(desc=what, unit=" events", delay=0.2) as bar:
+        begun = False
 
         def show(done: int, total: int | None) -> None:
+            nonlocal begun
+            if not begun:
+                # what an earlier job has done does not count for the rate
+                bar.initial = bar.n = done
+                begun = True
             bar.total = total
+            text = note().removeprefix("; ")
+            bar.set_postfix_str(text, refresh=bool(text))
             bar.update(done - bar.n)
 
         yield show
 
 
 @contextmanager
-def _lines(what: str) -> Iterator[Progress]:
+def _lines(what: str, note: Callable[[], str]) -> Iterator[Progress]:
     begin = time.monotonic()
+    before: int | None = None
 
     def show(done: int, total: int | None) -> None:
-        rate = done / max(time.monotonic() - begin, 1e-3)
+        nonlocal before
+        before = done if before is None else before
+        rate = (done - before) / max(time.monotonic() - begin, 1e-3)
         of = "" if total is None else f" of {total}"
-        print(f"{what}: {done}{of} events, {rate:.1f}/s", file=sys.stderr, flush=True)
+        text = f"{what}: {done}{of} events, {rate:.1f}/s{note()}"
+        print(text, file=sys.stderr, flush=True)
 
-    yield _now_and_then(show)
+    with _now_and_then(show) as sometimes:
+        yield sometimes
 
 
-def _now_and_then(show: Progress) -> Progress:
-    """Return what passes on at most one call in a while."""
-    last = time.monotonic()
+@contextmanager
+def _now_and_then(show: Progress) -> Iterator[Progress]:
+    """Give what passes on the first call and the last, and between them a few."""
+    held: tuple[int, int | None] | None = None
+    due = -math.inf
 
     def sometimes(done: int, total: int | None) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE:
-            last = time.monotonic()
-            show(done, total)
+        nonlocal held, due
+        held = (done, total)
+        if time.monotonic() >= due:
+            pass_on()
 
-    return sometimes
+    def pass_on() -> None:
+        nonlocal held, due
+        if held is not None:
+            show(*held)
+            held, due = None, time.monotonic() + _LINE
+
+    try:
+        yield sometimes
+    finally:
+        pass_on()
 
 
 def _post(url: str, done: int, total: int | None) -> None:
@@ -119,6 +146,11 @@ def summary(run: Run, result: Result) -> Iterator[str]:
         yield f"  {detector}: {count} events without data"
     for kind, count in sorted(report.failures.counts.items()):
         yield f"  {kind} on {count} events, which have no such results"
+    for code, count in sorted(report.other_codes.items()):
+        yield (
+            f"  event code {code} in {count} events: it has no dataset, as the run's "
+            "first events do not have it"
+        )
     for problem in result.problems:
         yield f"  incomplete: {problem}"
     yield f"  output: {result.target}"

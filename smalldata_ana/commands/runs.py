@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smalldata_ana.errors import ParameterError, RunNotFound, UsageError
+from smalldata_ana.commands import tell_error
+from smalldata_ana.errors import (
+    ParameterError,
+    RunNotFound,
+    SmallDataError,
+    UsageError,
+    listing,
+)
 from smalldata_ana.parameters.run_range import run_list
+from smalldata_ana.producing.interruption import StoppedError
 
 if TYPE_CHECKING:
     from smalldata_ana.producing.executors import Workers
@@ -28,6 +38,9 @@ FLAG: dict[str, Any] = {"action": "store_true"}
 
 POLL = 1.0
 """Between two looks for files and events of a run [s]."""
+
+_QUIET = 5.0
+"""For how long nothing has to be new until it is told [s]."""
 
 
 def add_run(add: Callable[..., Any]) -> None:
@@ -60,20 +73,6 @@ def add_resume(add: Callable[..., Any]) -> None:
     )
 
 
-def check_above_0(options: argparse.Namespace, *names: str) -> None:
-    """Check options that are numbers, as far as they are given.
-
-    Raises
-    ------
-    UsageError
-        if one is below 1
-    """
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name} {value} is not a number above 0")
-
-
 def numbers_of(
     options: argparse.Namespace, among: Sequence[int] | None = None
 ) -> list[int | None]:
@@ -87,7 +86,8 @@ def numbers_of(
     Raises
     ------
     UsageError
-        if it is not said which, or not so that it can be read
+        if it is not said which, or not so that it can be read, or if none are among
+        these
     """
     if options.files is not None:
         numbers = _run_list("--run", options.run) if options.run else (None,)
@@ -100,8 +100,46 @@ def numbers_of(
         raise UsageError("which run? Give -r RUN, or set RUN_NUM")
     if text is None:
         return list(among or ())
-    wanted = _run_list("--run" if options.run else "RUN_NUM", text)
-    return [n for n in wanted if among is None or n in among]
+    source = "--run" if options.run else "RUN_NUM"
+    wanted = _run_list(source, text)
+    found = [n for n in wanted if among is None or n in among]
+    if not found:
+        there = listing(map(str, among or ()))
+        raise UsageError(f"{source} {text}: there are files of the runs {there}")
+    return list(found)
+
+
+def for_each(numbers: Sequence[int | None], work: Callable[[int | None], int]) -> int:
+    """Work on one run after the other; one that fails does not end the others.
+
+    Parameters
+    ----------
+    numbers : of the runs
+    work : works on a run, and returns its exit code
+
+    Returns
+    -------
+    The largest exit code.  Errors are told, and at the end which runs they were of.
+
+    Raises
+    ------
+    StoppedError
+        when all is to end
+    """
+    several = len(numbers) > 1
+    codes, failed = [], []
+    for number in numbers:
+        try:
+            codes.append(work(number))
+        except StoppedError:
+            raise
+        except SmallDataError as error:
+            codes.append(tell_error(error, f"run {number}: " if several else ""))
+            failed.append(str(number))
+    if several and failed:
+        runs = f"{len(failed)} of {len(numbers)} runs failed: {', '.join(failed)}"
+        print(runs, file=sys.stderr)
+    return max(codes)
 
 
 def _run_list(source: str, text: str) -> tuple[int, ...]:
@@ -153,18 +191,23 @@ def opened(
     options: argparse.Namespace,
     number: int | None,
     *,
-    live: bool = False,
+    patience: float | None = None,
     recorders: bool = True,
     needed: Callable[[Run], Collection[str]] = lambda run: (),
+    check: Callable[[Run], None] = lambda run: None,
 ) -> Run:
-    """Open a run, as soon as so much of it is there that it is known.
+    """Open a run; one that is followed, as soon as it is known what there is in it.
 
     Parameters
     ----------
     options : ``experiment``, ``xtc_dir``, ``files``, ``calib_dir`` and ``wait``
     number : of the run, or None for that of the files
-    live, recorders : as `smalldata_ana.opening.open_run` takes them
-    needed : names, for a run that is being taken, the detectors that must have data
+    patience : to follow a run that is being taken, how long nothing may be new [s];
+        None to take what is there
+    recorders : as `smalldata_ana.opening.open_run` takes them
+    needed : names, for a run that is followed, the detectors that must have data
+    check : is called when they have, before it is sure what else there is; what it
+        raises is told, but decides nothing
     """
     from smalldata_ana.commands.beginning import Beginning
     from smalldata_ana.opening import open_run
@@ -176,13 +219,31 @@ def opened(
         xtc_dir=options.xtc_dir,
         files=options.files,
         calib_dir=options.calib_dir,
-        live=live,
+        live=patience is not None,
+        patience=math.inf if patience is None else patience,
         recorders=recorders,
     )
     run = _opened_within(open_now, options.wait)
-    if not run.growing:
+    if patience is None:
         return run
-    return Beginning(run, open_now, needed(run)).wait()
+    return Beginning(run, open_now, needed(run), check).wait()
+
+
+def quiet(run: Run) -> str:
+    """Return for how long nothing was new of a run that is being taken, if it was long.
+
+    Parameters
+    ----------
+    run : the run
+
+    Returns
+    -------
+    The end of a line; an empty text as long as there is news now and then.
+    """
+    from smalldata_ana.opening import silence
+
+    seconds = silence(run)
+    return f"; nothing new for {seconds:.0f} s" if seconds >= _QUIET else ""
 
 
 def _opened_within(open_now: Callable[[], Run], seconds: float) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,11 +13,14 @@ from smalldata_ana.cube_parameters import AxisWanted, CubeParameters
 from smalldata_ana.cubes.axes import Axis
 from smalldata_ana.cubes.variables import Variables
 from smalldata_ana.errors import NoDataError, ParameterError
+from smalldata_ana.event_data.topic import Mask
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.sources.base import Array, Indices
 
 XRAY, LASER = "lightStatus/xray", "lightStatus/laser"
-ON, OFF = "on", "off"
+
+Selection = tuple[str, Mask]
+"""In words, and which events it leaves, (events,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +67,14 @@ class Binning:
         _check_numbers(variables, [*(a.var for a in wanted), *cuts])
         columns = variables.columns(names)
         axes = tuple(_axis(axis, columns[axis.var], variables) for axis in wanted)
-        inside = _selected(parameters, columns)
+        selections = _selections(parameters, columns)
+        inside = _all_of(selections, len(variables.run))
         found = np.zeros(len(inside), np.int64)
         for axis in axes:
             numbers = axis.numbers(columns[axis.name])
             inside &= numbers >= 0
             found = found * len(axis) + numbers
-        outputs = (ON, OFF) if parameters.laser else ("",)
+        outputs = parameters.outputs
         bins = math.prod(map(len, axes))
         if parameters.laser:
             laser = columns.get(LASER, np.full(len(inside), np.nan))
@@ -78,13 +82,15 @@ class Binning:
             found += bins * (laser == 0)
         order, ends = _ordered(found, inside, bins * len(outputs), parameters.nevents)
         if not order.size:
-            raise NoDataError(_nothing(parameters, variables, axes, columns))
+            raise NoDataError(
+                _nothing(parameters, variables, axes, columns, selections)
+            )
         return cls(
             axes,
             outputs,
             order,
             ends,
-            selection_text(parameters),
+            "\n".join(words for words, _ in selections),
             {name: columns[name][order] for name in parameters.add},
         )
 
@@ -163,15 +169,23 @@ def _axis(wanted: AxisWanted, column: Array, variables: Variables) -> Axis:
     return Axis.of_values(wanted.var, column, unit)
 
 
-def _selected(
+def _selections(
     parameters: CubeParameters, columns: Mapping[str, Array]
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    inside = np.ones(len(next(iter(columns.values()))), np.bool_)
-    for name, low, high in parameters.selections:
-        inside &= (columns[name] > low) & (columns[name] < high)
+) -> list[Selection]:
+    found = [
+        (f"{low:g} < {name} < {high:g}", (columns[name] > low) & (columns[name] < high))
+        for name, low, high in parameters.selections
+    ]
     if parameters.xray and XRAY in columns:
-        inside &= columns[XRAY] != 0
-    return inside
+        found.append((f"{XRAY} != 0", columns[XRAY] != 0))
+    return found
+
+
+def _all_of(selections: Sequence[Selection], events: int) -> Mask:
+    found: Mask = np.ones(events, np.bool_)
+    for _, mask in selections:
+        found &= mask
+    return found
 
 
 def _ordered(
@@ -188,21 +202,12 @@ def _ordered(
     return order.astype(np.int64), np.cumsum(counts)
 
 
-def selection_text(parameters: CubeParameters) -> str:
-    """Return which events a cube has, for people."""
-    lines = [
-        f"{low:g} < {name} < {high:g}" for name, low, high in parameters.selections
-    ]
-    if parameters.xray:
-        lines.append(f"{XRAY} != 0")
-    return "\n".join(lines)
-
-
 def _nothing(
     parameters: CubeParameters,
     variables: Variables,
     axes: tuple[Axis, ...],
     columns: Mapping[str, Array],
+    selections: Sequence[Selection],
 ) -> str:
     """Say why no event is in any bin."""
     run = variables.run
@@ -215,8 +220,11 @@ def _nothing(
             f"{axis.name} has {has}, the bins are {axis.edges[0]:g} to "
             f"{axis.edges[-1]:g}"
         )
-    count = int(np.count_nonzero(_selected(parameters, columns)))
-    told.append(f"the selections leave {count} of {len(run)} events")
+    for words, mask in selections:
+        told.append(f"{words} leaves {np.count_nonzero(mask)} of {len(run)} events")
+    if len(selections) > 1:
+        count = np.count_nonzero(_all_of(selections, len(run)))
+        told.append(f"together the selections leave {count}")
     if parameters.laser:
         laser = columns.get(LASER)
         known = 0 if laser is None else int(np.isin(laser, (0, 1)).sum())

@@ -33,7 +33,6 @@ class CubeTask:
     events : where these events of the run are, and those that they look back to
     read : numbers in the run of `events`
     numbers : numbers in the run, in the order of the bins
-    timestamps : of these
     pieces : slot, begin and end in `numbers` of each bin, or piece of one
     """
 
@@ -41,5 +40,4 @@ class CubeTask:
     events: RunPart
     read: Indices
     numbers: Indices
-    timestamps: Any
     pieces: tuple[tuple[int, int, int], ...]

@@ -18,11 +18,13 @@ from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.executors import Workers
 from smalldata_ana.producing.finished import Finished
 from smalldata_ana.producing.handing_out import hand_out
+from smalldata_ana.producing.interruption import stopping_at_once
 from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.reports import Done, Report
 from smalldata_ana.producing.space import check_room
 from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Whole
+from smalldata_ana.safe_files import ANY_AGE, remove_asides
 
 Progress = Callable[[int, int | None], None]
 """(events done, all events)."""
@@ -93,16 +95,21 @@ class Making:
         FileError
             if something cannot be written, or another process works on the cube
         StoppedError
-            after Ctrl-C or SIGTERM; finished parts are kept
+            after Ctrl-C, SIGTERM or SIGUSR1; finished parts are kept
         FunctionError
             if an image cannot be read, and the job is strict
         """
         plan = self.plan
         for target in self.targets:
             check_room(target, self._needed, plan.job.parts)
-        with locked(plan.job.parts):
+        with stopping_at_once(), locked(plan.job.parts):
             batches = plan.batches
-            self._finished.take_over(batches if self.resume else (), plan.times_of)
+            for target in self.targets:
+                remove_asides(target, older_than=ANY_AGE)
+            self._finished.take_over(
+                batches if self.resume else (),
+                lambda batch: plan.task_of(batch).events,
+            )
             result = CubeResult(self.targets, reused=self._finished.events)
             handed = hand_out(
                 plan.job,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,14 +19,12 @@ from smalldata_ana.cubes.binning import Binning
 from smalldata_ana.cubes.job import CubeJob, CubeTask
 from smalldata_ana.cubes.variables import Variables
 from smalldata_ana.detector.det_object import DetObject
-from smalldata_ana.detector.protocol import Array, Field, Length
+from smalldata_ana.detector.protocol import Field, Length
 from smalldata_ana.errors import (
     DetectorNotFound,
-    NameNotFound,
     ParameterError,
     unknown,
 )
-from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.parameters.run_range import RunRange
@@ -36,8 +33,6 @@ from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch, batch_size
 from smalldata_ana.sources.base import Indices, Run
-
-logger = logging.getLogger(__name__)
 
 _KEPT = ("geometry", "mask", "common_mode")
 """Kinds of entries that say what an image is."""
@@ -73,11 +68,6 @@ class CubePlan:
         """The work, cut into pieces."""
         return list(self.binning.cut(self.size))
 
-    def times_of(self, batch: Batch) -> Array:
-        """Return the timestamps of the events of a batch."""
-        numbers = self.binning.numbers[batch.begin : batch.end]
-        return self.run.timestamps[numbers]
-
     def task_of(self, batch: Batch) -> CubeTask:
         """Return a batch with what it takes to read it."""
         numbers = self.binning.numbers[batch.begin : batch.end]
@@ -91,7 +81,6 @@ class CubePlan:
             self.run.part_at(read),
             read,
             numbers,
-            self.times_of(batch),
             tuple(pieces),
         )
 
@@ -136,7 +125,7 @@ def plan(
     resolved: Resolved,
     name: str,
     parts: Path,
-    small_data: Path,
+    variables: Variables,
     *,
     strict: bool = False,
 ) -> CubePlan:
@@ -148,7 +137,7 @@ def plan(
     resolved : the parameters for it
     name : one of the cubes that these have
     parts : folder for the parts
-    small_data : the file with the results of functions, which may not be there
+    variables : what there is of each event of the run
     strict : True if an image that cannot be read is to end the job
 
     Raises
@@ -169,10 +158,9 @@ def plan(
     for detector in detectors:
         _check_fields(detector)
         Summing(detector, parameters.of_detector(detector.name))
-    event_data = EventData.of(run, resolved.event, epics_all=True)
-    variables = Variables(run, event_data, small_data, parameters.use_tt)
+    variables = replace(variables, use_tt=parameters.use_tt)
     if parameters.may_lack:
-        parameters.add = list(_available(parameters.add, variables))
+        parameters.add = list(variables.available(parameters.add))
     binning = Binning.of(parameters, variables)
     _check_names(binning)
     size = _size(run, detectors)
@@ -273,17 +261,6 @@ def _check_fields(detector: DetObject) -> None:
                 "images of a cube, functions with a fixed number work: projections, "
                 "azimuthal averages"
             )
-
-
-def _available(names: Iterable[str], variables: Variables) -> Iterator[str]:
-    """Yield the variables that a run has; tell about the others."""
-    for name in names:
-        try:
-            variables.field(name)
-        except NameNotFound as error:
-            logger.warning("add: %s The cube is made without it", error)
-        else:
-            yield name
 
 
 def _check_names(binning: Binning) -> None:

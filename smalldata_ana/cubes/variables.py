@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import h5py
 import numpy as np
@@ -27,6 +28,7 @@ from smalldata_ana.errors import (
 )
 from smalldata_ana.event_data import EventData
 from smalldata_ana.event_data.topic import field_of, is_text
+from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.smalldata.layout import CONFIGURATION, SUMS, TIMESTAMP
 from smalldata_ana.sources.base import Array, Run
 
@@ -67,6 +69,25 @@ class Variables:
     event_data: EventData
     small_data: Path
     use_tt: bool = True
+    _told: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, run: Run, resolved: Resolved, small_data: Path) -> Self:
+        """Find out what there is of a run, for all its cubes."""
+        event_data = EventData.of(run, resolved.event, epics_all=True)
+        return cls(run, event_data, small_data)
+
+    def available(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield the variables that there are; tell about each other one, once."""
+        for name in names:
+            try:
+                self.field(name)
+            except NameNotFound as error:
+                if name not in self._told:
+                    self._told.add(name)
+                    logger.warning("add: %s The cube is made without it", error)
+            else:
+                yield name
 
     def field(self, name: str) -> Field:
         """Return what a variable is.

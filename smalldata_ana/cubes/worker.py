@@ -48,17 +48,15 @@ class CubeWorker:
 
     def process(self, task: CubeTask) -> Done:
         """Sum the images of a batch, and write its part."""
-        local = task.numbers
-        if self._station.turns:
-            self._station.turn_to(task.events)
-            local = np.searchsorted(task.read, task.numbers)
+        self._station.turn_to(task.events)
+        turned = self._station.turns
+        local = np.searchsorted(task.read, task.numbers) if turned else task.numbers
         report = Report(events=len(task.numbers))
-        with part_file.writing_part(self.job, task.batch, report) as file:
+        with part_file.writing_part(self.job, task.batch, task.events, report) as file:
             for slot, begin, end in task.pieces:
                 self._sum(task, local, range(begin, end), report)
                 self._write(file, slot)
-            part_file.write_times(file, task.timestamps)
-            report.problems |= set(self.run.problems)
+            report.problems |= self._station.new_problems()
         return Done(task.batch, report)
 
     def _sum(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,7 +28,13 @@ from smalldata_ana.detector.protocol import (
 )
 from smalldata_ana.detector.shots import Shot
 from smalldata_ana.detector.sums import Sums
-from smalldata_ana.errors import DetectorNotFound, ParameterError, unknown
+from smalldata_ana.errors import (
+    DetectorNotFound,
+    ParameterError,
+    SmallDataError,
+    did_you_mean,
+    unknown,
+)
 from smalldata_ana.sources.base import Run
 from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.events import Event
@@ -39,6 +46,10 @@ Fields = Mapping[str, Mapping[str, Field]]
 
 Failed = Callable[[str, Exception], None]
 """Is told which function raised what on an event."""
+
+
+_FIRST = 10
+"""Of so many images one must be good for a function that cannot work on zeros."""
 
 
 @dataclass
@@ -60,7 +71,9 @@ class EventData:
 class DetObject(PixelArrays):
     """An area detector of a run: its calibrated images, and functions of them.
 
-    Its constants, masks and positions of pixels are those of `PixelArrays`.
+    Its constants, masks and positions of pixels are those of `PixelArrays`.  A function
+    is also an attribute of its name, e.g. ``det.azav``, unless the detector has another
+    one of that name.
 
     Parameters
     ----------
@@ -131,6 +144,17 @@ class DetObject(PixelArrays):
             f"{self.common_mode}{funcs}>"
         )
 
+    def __getattr__(self, name: str) -> Function:
+        # Before `__init__` has run, as in a copy, there are no functions.
+        funcs: Mapping[str, Function] = vars(self).get("funcs", {})
+        if name not in funcs:
+            hint = did_you_mean(name, [n for n in dir(self) if not n.startswith("_")])
+            raise AttributeError(f"a DetObject has no {name!r}.{hint}")
+        return funcs[name]
+
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *vars(self).get("funcs", {})]
+
     @property
     def _name(self) -> str:
         """What the results are called, as users' scripts spell it."""
@@ -192,7 +216,7 @@ class DetObject(PixelArrays):
                 f"{self.name!r} has a function {func.name!r} already; give another name"
             )
         func.attach(self)
-        described = described_as(func.name, func.describe())
+        described = {} if self._frozen else self._described(func)
         taken = self.fields.keys() & described.keys()
         if taken:
             raise ParameterError(
@@ -234,12 +258,14 @@ class DetObject(PixelArrays):
 
     def _results_of(self, name: str, func: Function, image: Array) -> dict[str, Array]:
         found = chained_names(name, func.process(image))
-        if found.keys() != self.fields_of[name].keys() and not self._frozen:
+        if found.keys() != self.fields_of[name].keys():
             self._forget_fields()
         return _as_described(found, self.fields_of[name])
 
     def freeze(self, fields_of: Fields | None = None) -> None:
         """Hold the functions to a description; other results are an error from now on.
+
+        Functions that are attached later are not asked for theirs.
 
         Parameters
         ----------
@@ -257,9 +283,39 @@ class DetObject(PixelArrays):
     @cached_property
     def fields_of(self) -> dict[str, Mapping[str, Field]]:
         """What each function described when it was asked last."""
-        return {n: described_as(n, f.describe()) for n, f in self.funcs.items()}
+        return {name: self._described(func) for name, func in self.funcs.items()}
+
+    def _described(self, func: Function) -> dict[str, Field]:
+        """Return what a function says that it gives, or what it gives first."""
+        try:
+            return described_as(func.name, func.describe())
+        except SmallDataError:
+            raise
+        except Exception:
+            with contextlib.closing(self._first_images()) as images:
+                for image in images:
+                    with contextlib.suppress(Exception):
+                        fields = func.described_by(func.process(image))
+                        func.forget()
+                        return described_as(func.name, fields)
+            raise
+
+    def _first_images(self) -> Generator[Array, None, None]:
+        """Yield the first images, each as that of the event that was read last."""
+        before = self.evt
+        there = np.flatnonzero(self.run.contributed(self.detname))
+        try:
+            for number in there[:_FIRST]:
+                with contextlib.suppress(OSError, SmallDataError):
+                    self.getData(Event(self.run, int(number)))
+                    if self.evt.dat is not None:
+                        yield self.evt.dat
+        finally:
+            self.evt = before
 
     def _forget_fields(self) -> None:
+        if self._frozen:
+            return
         for name in ("fields", "fields_of"):
             vars(self).pop(name, None)
 

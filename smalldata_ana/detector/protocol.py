@@ -226,6 +226,9 @@ class Function(Protocol):
     def describe(self) -> Mapping[str, Field]:
         """Return the results that there will be."""
 
+    def described_by(self, results: Mapping[str, Any]) -> Mapping[str, Field]:
+        """Return the same, from the results of one image."""
+
     def params_as_dict(self) -> Mapping[str, Any]:
         """Return the parameters."""
 

@@ -9,8 +9,11 @@ azimuth: 0 to the right, 90 degrees down.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,20 @@ _ORIENTATION = 3
 
 _SIZES_DIFFER = 1e-3
 """Relative difference of two pixel sizes that are not the same."""
+
+
+@contextlib.contextmanager
+def quiet_pyfai() -> Iterator[None]:
+    """Silence what pyFAI logs while it is imported and set up: it is about itself."""
+    loggers = [logging.getLogger(name) for name in ("pyFAI", "silx", "fabio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def pixel_corners(positions: PixelPositions) -> npt.NDArray[np.float32]:
@@ -116,6 +133,7 @@ def pyfai_parameters(positions: PixelPositions, beam: BeamGeometry) -> dict[str,
     return {"detector": pyfai_detector(positions), **poni._asdict()}
 
 
+@quiet_pyfai()
 def write_poni(
     path: str | os.PathLike[str], beam: BeamGeometry, geometry: ImageGeometry
 ) -> None:
@@ -182,6 +200,7 @@ def read_poni(path: str | os.PathLike[str], geometry: ImageGeometry) -> BeamGeom
     return BeamGeometry.from_poni(poni, corner)
 
 
+@quiet_pyfai()
 def _load(path: Path) -> Any:
     from pyFAI.io.ponifile import PoniFile
 

@@ -11,8 +11,8 @@ import numpy as np
 from smalldata_ana.detector.protocol import Field
 from smalldata_ana.event_data.scalars import beamline_detectors
 from smalldata_ana.event_data.tables import LEFT_OUT
-from smalldata_ana.event_data.topic import INTEGER, Mask, Seen, n_values, present
-from smalldata_ana.sources.base import Array, Run
+from smalldata_ana.event_data.topic import INTEGER, Mask, Seen, n_values
+from smalldata_ana.sources.base import Array, Run, present
 
 GROUP = "damage"
 

@@ -11,16 +11,15 @@ import numpy as np
 
 from smalldata_ana.errors import ParameterError, counted, did_you_mean
 from smalldata_ana.event_data.scalars import Scalars
-from smalldata_ana.event_data.tables import EPICS
+from smalldata_ana.event_data.tables import EPICS, UNITS
 from smalldata_ana.event_data.topic import (
     LARGEST_ARRAY,
     field_of,
     is_text,
     n_values,
-    present,
 )
 from smalldata_ana.places import hutch_of
-from smalldata_ana.sources.base import Run
+from smalldata_ana.sources.base import Run, present
 from smalldata_ana.sources.first_events import first_events
 
 logger = logging.getLogger(__name__)
@@ -139,7 +138,11 @@ def epics_columns(run: Run, values: Iterable[EpicsValue], group: str) -> Scalars
     return Scalars(
         sources={f"{group}/{v.name}": v.scalar for v in stored},
         fields={
-            f"{group}/{v.name}": field_of(run.scalars[v.scalar], "", v.variable)
+            f"{group}/{v.name}": field_of(
+                run.scalars[v.scalar],
+                UNITS.get(v.scalar.removeprefix(_PREFIX), ""),
+                v.variable,
+            )
             for v in stored
         },
         configured=_configured(group, stored),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +31,8 @@ from smalldata_ana.sources.base import Array, Indices, Run
 from smalldata_ana.sources.light_rules import (
     LightRule,
     parse_rules,
-    rule_for,
     rule_of,
+    rule_of_hutch,
 )
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ class EventData:
         problems = list(_unknown_arrays(run, parameters))
         lacking: list[str] = []
         names = EpicsNames(run)
-        epics = names.find_all([*usual(names, run), *parameters.epics], lacking)
+        users = names.find_all(parameters.epics, lacking)
+        epics = {v.name: v for v in (*names.find_all(usual(names, run), []), *users)}
         once = names.find_all(parameters.epics_once, lacking)
         integrating = _integrating(run, parameters, lacking)
         if may_lack:
@@ -102,7 +104,8 @@ class EventData:
             Scan.of(run),
             beamline_scalars(run, parameters.arrays, tool.reads if tool else ()),
             Damage.of(run),
-            epics_columns(run, epics, "epics"),
+            epics_columns(run, epics.values(), "epics"),
+            epics_columns(run, users, "epicsUser"),
         ]
         if tool is not None:
             topics.append(tool)
@@ -128,12 +131,26 @@ class EventData:
         whole : (events,) by name of an area detector whose frames were read: where
             there was a whole one
         """
+        return self.values_of(self.seen(run, events, whole))
+
+    def seen(
+        self, run: Run, events: Indices, whole: Mapping[str, Mask] | None = None
+    ) -> Seen:
+        """Read what the rows of some events are made of; see `values`."""
         events = np.asarray(events)
         names = dict.fromkeys(name for topic in self.topics for name in topic.reads)
         columns = run.scalar_columns(list(names), events)
         codes = event_codes(run, events, columns)
-        seen = Seen(run, events, codes, columns, whole or {})
+        return Seen(run, events, codes, columns, whole or {})
+
+    def values_of(self, seen: Seen) -> dict[str, Array]:
+        """Return what `values` does of events that were read."""
         return {k: v for topic in self.topics for k, v in topic.values(seen).items()}
+
+    def codes_left_out(self, seen: Seen) -> Counter[int]:
+        """Return in how many events there are event codes without a dataset."""
+        topics = (topic for topic in self.topics if isinstance(topic, EventCodes))
+        return sum((topic.left_out(seen) for topic in topics), Counter())
 
     def once(self, run: Run) -> dict[str, Any]:
         """Return the EPICS values that are stored once, as the run begins."""
@@ -152,7 +169,7 @@ def light_rule(run: Run, parameters: EventParameters) -> LightRule:
     """Return what the timing data of a run mean: as users say, else as at its hutch."""
     given = parameters.light_status
     rule = rule_of(parse_rules(given), run.number) if given is not None else None
-    return rule or rule_for(run.experiment, run.number)
+    return rule or rule_of_hutch(run)
 
 
 def _time_tool(

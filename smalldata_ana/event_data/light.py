@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from smalldata_ana.sources.base import Array, Indices, Run
 from smalldata_ana.sources.first_events import first_events
 from smalldata_ana.sources.light_rules import LightRule
 from smalldata_ana.sources.light_status import DESTINATION, light_status
+
+logger = logging.getLogger(__name__)
 
 GROUP = "lightStatus"
 CODES = "evr/code_"
@@ -113,6 +117,7 @@ class EventCodes:
         table = run.event_codes(np.arange(first_events(run)))
         if not (table >= 0).any():
             return cls((), reads)
+        _warn_of_requests(run, rule, table)
         told = {code for codes in rule.lights.values() for code in codes.all}
         there = set(np.flatnonzero((table == 1).any(axis=0)).tolist())
         possible = {code for code in told if code < table.shape[1]}
@@ -134,6 +139,32 @@ class EventCodes:
         table[table < 0] = MISSING_INTEGER
         return {f"{CODES}{code}": table[:, k] for k, code in enumerate(self.codes)}
 
+    def left_out(self, seen: Seen) -> Counter[int]:
+        """Return in how many events there are codes that are not stored."""
+        counts = np.count_nonzero(seen.codes == 1, axis=0)
+        others = set(np.flatnonzero(counts).tolist()) - {*self.codes}
+        return Counter({code: int(counts[code]) for code in others})
+
     def configuration(self) -> dict[str, Mapping[str, Any]]:
         """Nothing."""
         return {}
+
+
+def _warn_of_requests(run: Run, rule: LightRule, table: npt.NDArray[np.int8]) -> None:
+    """Tell which light is taken for off as nothing requests it."""
+    there = np.flatnonzero((table == 1).any(axis=0)).tolist()
+    for name, codes in rule.lights.items():
+        if codes.request and not {*codes.request} & {*there}:
+            logger.warning(
+                "%s/%s is 0 where timing data are: none of the first %d events of %s "
+                "run %d has an event code that requests it, %s; they have %s. Write "
+                "light_status in [event] of the parameter file, for instance "
+                "[[162], [91]] as of older runs",
+                GROUP,
+                name,
+                len(table),
+                run.experiment,
+                run.number,
+                " or ".join(map(str, codes.request)),
+                ", ".join(map(str, there)) or "none",
+            )

@@ -10,6 +10,7 @@ import numpy as np
 
 from smalldata_ana.detector.protocol import MISSING_INTEGER, Field
 from smalldata_ana.event_data.scalars import Scalars
+from smalldata_ana.event_data.tables import UNITS
 from smalldata_ana.event_data.topic import INTEGER, Seen, field_of, is_text
 from smalldata_ana.sources.base import Array, Run
 
@@ -43,7 +44,11 @@ class Scan:
         told = run.scalar_columns(texts, first[begun])
         return cls(
             Scalars(
-                {n: n for n in numbers}, {n: field_of(numbers[n]) for n in numbers}
+                {n: n for n in numbers},
+                {
+                    n: field_of(info, UNITS.get(n.removeprefix(f"{GROUP}/"), ""))
+                    for n, info in numbers.items()
+                },
             ),
             tuple(steps[begun].tolist()),
             {n.removeprefix(f"{GROUP}/"): tuple(map(str, told[n])) for n in texts},

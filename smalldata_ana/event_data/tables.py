@@ -42,6 +42,9 @@ SCALARS = {
 }
 """Single scalars: the path of their dataset, and what they are."""
 
+UNITS = {"lxt": "s", "lxt_ttc": "s", "txt": "s"}
+"""Units of EPICS values and variables of scans that are the same at all hutches."""
+
 MONITOR = {
     "totalIntensityJoules": Name("sum", "J", "pulse energy at the monitor"),
     "xPositionMeters": Name("xpos", "m", "horizontal position of the beam"),

@@ -81,16 +81,6 @@ def filled(column: Array, field: Field) -> Array:
     return np.where(np.isfinite(column), column, MISSING_INTEGER).astype(field.dtype)
 
 
-def present(column: Array) -> Mask:
-    """Tell for which events there is a value, or for an array any of its values."""
-    rows = column.reshape(len(column), -1)
-    if column.dtype == object:
-        return np.asarray((rows != "").any(axis=1))
-    if column.dtype.kind != "f":
-        return np.ones(len(column), bool)
-    return np.asarray((~np.isnan(rows)).any(axis=1))
-
-
 def is_text(info: ScalarInfo) -> bool:
     """Tell whether a scalar is text."""
     return info.dtype == object

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smalldata_ana.errors import FileError, ParameterError
 from smalldata_ana.file_rights import open_lock
 from smalldata_ana.parameters import provenance
-from smalldata_ana.parameters.checking import all_together_problems, file_problems
+from smalldata_ana.parameters.checking import (
+    Problem,
+    all_together_problems,
+    file_problems,
+)
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, file_text, read_text
 from smalldata_ana.parameters.resolved import rivals
@@ -34,11 +40,14 @@ class Appended:
     ----------
     before, after : the file as it was, and as it is
     entries : what was added, as it stands in the file
+    names : of what was to be added, one each; where one was automatic and is taken in
+        the file, it is another one
     """
 
     before: ParameterFile
     after: ParameterFile
     entries: tuple[Entry, ...]
+    names: tuple[str, ...]
 
 
 def append(
@@ -54,6 +63,7 @@ def append(
     What stands in the file is kept to the letter.  The file is read again under a
     lock, so that two sessions can append at once, and the result is checked before
     it takes the file's place; the file of before stays beside it as ``<name>.bak``.
+    An automatic name that another session has taken meanwhile gives way to a free one.
 
     Parameters
     ----------
@@ -80,6 +90,8 @@ def append(
         old = read_text(path) if path.exists() else None
         start = file_text(experiment, ()) if old is None else old
         before = ParameterFile.parse(start, path, experiment)
+        entries = _with_free_names(entries, before.entries)
+        names = tuple(entry.name for entry in entries)
         if replacing_older:
             entries = [e for one in entries for e in _everywhere(one, before.entries)]
         text = start + _addition(start, [*_new(tables, before), *entries])
@@ -92,7 +104,36 @@ def append(
                 aside.write_bytes(old.encode())
         with replacing(path) as aside:
             aside.write_bytes(text.encode())
-    return Appended(before, after, added)
+    return Appended(before, after, added, names)
+
+
+def _with_free_names(entries: Sequence[Entry], there: Sequence[Entry]) -> list[Entry]:
+    """Return entries with other names for those that are automatic and taken."""
+    named = list(entries)
+    for place, entry in enumerate(entries):
+        taken = {e.name for e in there if e.detector == entry.detector}
+        if entry.automatic and entry.name in taken:
+            taken |= {e.name for e in named if e.detector == entry.detector}
+            named[place] = replace(entry, name=free_name_like(entry.name, taken))
+    return named
+
+
+def free_name_like(name: str, taken: Container[str]) -> str:
+    """Return a name like another one, with the first number that is free.
+
+    Parameters
+    ----------
+    name : ``ROI_0``, ``mask``
+    taken : names that there are
+
+    Examples
+    --------
+    >>> free_name_like("ROI_0", {"ROI_0"}), free_name_like("mask", {"mask", "mask_1"})
+    ('ROI_1', 'mask_2')
+    """
+    stem = re.sub(r"_[0-9]+$", "", name)
+    names = (f"{stem}_{number}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _new(tables: Sequence[Table], before: ParameterFile) -> Iterator[Table]:
@@ -153,15 +194,32 @@ def _added(
 def _check_additions(
     before: ParameterFile, after: ParameterFile, added: Sequence[Entry]
 ) -> None:
-    known = {p.entry.line for p, _ in all_together_problems(before.entries)}
-    together = [p for p, _ in all_together_problems(after.entries)]
-    problems = [problem for problem in together if problem.entry.line not in known]
-    problems += file_problems(added, after.path.parent)
+    # In a text that is not written, nobody can look up a line.
+    unwritten = [replace(entry, line=None) for entry in added]
+    problems = new_problems(before.entries, [*before.entries, *unwritten])
+    problems += file_problems(unwritten, after.path.parent)
     if problems:
         raise ParameterError(
             f"{after.path} was not changed, as it would be wrong:\n"
             + "\n".join(map(str, problems))
         )
+
+
+def new_problems(before: Sequence[Entry], after: Sequence[Entry]) -> list[Problem]:
+    """Return what is wrong with entries together, because some were added.
+
+    Parameters
+    ----------
+    before : entries
+    after : the same, with others among or behind them
+    """
+    wrong = {_place(problem.entry) for problem, _ in all_together_problems(before)}
+    problems = [problem for problem, _ in all_together_problems(after)]
+    return [problem for problem in problems if _place(problem.entry) not in wrong]
+
+
+def _place(entry: Entry) -> tuple[str, int | None]:
+    return str(entry), entry.line
 
 
 @contextlib.contextmanager

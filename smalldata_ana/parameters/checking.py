@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters import toml_text
 from smalldata_ana.parameters.entry import COMMON_KEYS, Entry, problems_of, read_entry
 from smalldata_ana.parameters.model import Parameters, kinds, model_of, table_kinds
-from smalldata_ana.parameters.resolved import applying
+from smalldata_ana.parameters.record import is_used
+from smalldata_ana.parameters.resolved import applying, by_detector
 from smalldata_ana.parameters.run_range import RunRange
-from smalldata_ana.parameters.toml_text import at
+from smalldata_ana.parameters.toml_text import Located, at
 
 SCHEMA_NAME = "smalldata-ana-params"
 VERSION = 1
@@ -25,6 +26,8 @@ SCHEMA = f"{SCHEMA_NAME}/{VERSION}"
 _TOP_KEYS = ("schema", "experiment", "detector")
 
 Path3 = tuple[str, str, str]
+
+Find = Callable[[Sequence[Entry], Sequence[Entry]], Iterable["Problem"]]
 
 
 # -- the head --------------------------------------------------------------------------
@@ -45,7 +48,7 @@ def newer_schema(document: dict[str, Any]) -> str:
 
 def head_problems(
     document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
-) -> Iterator[str]:
+) -> Iterator[Located]:
     """Check what stands outside of the entries and tables.
 
     Parameters
@@ -54,66 +57,72 @@ def head_problems(
     lines : of its text
     experiment : the experiment that it must be for, or None for any
     """
+    schema, line = document.get("schema"), lines.of_any(("schema",))
     if "schema" not in document:
-        yield f"'schema' is missing; write schema = \"{SCHEMA}\" as its first line"
-    elif document["schema"] != SCHEMA:
-        line = at(lines.of_any(("schema",)))
-        yield (
-            f"{line}schema = {document['schema']!r} is not {SCHEMA!r}, which this "
-            "version reads"
-        )
+        write = f'write schema = "{SCHEMA}" as its first line'
+        yield Located(None, f"'schema' is missing; {write}")
+    elif schema != SCHEMA:
+        what = f"schema = {schema!r} is not {SCHEMA!r}, which this version reads"
+        yield Located(line, what)
     yield from _experiment_problems(document, lines, experiment)
     known = (*_TOP_KEYS, *table_kinds())
     for key in document:
         if key not in known:
-            line = at(lines.of_any((key,)))
-            yield line + unknown("key", key, known, "a parameter file")
+            what = unknown("key", key, known, "a parameter file")
+            yield Located(lines.of_any((key,)), what)
 
 
 def _experiment_problems(
     document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
-) -> Iterator[str]:
-    of, line = document.get("experiment"), at(lines.of_any(("experiment",)))
+) -> Iterator[Located]:
+    of, line = document.get("experiment"), lines.of_any(("experiment",))
     if of is None:
-        name = experiment or "<name>"
-        yield f"'experiment' is missing; write experiment = \"{name}\""
+        write = f'write experiment = "{experiment or "<name>"}"'
+        yield Located(None, f"'experiment' is missing; {write}")
     elif not isinstance(of, str):
-        yield f'{line}experiment = {of!r} is not a text; write experiment = "{of}"'
+        what = f'experiment = {of!r} is not a text; write experiment = "{of}"'
+        yield Located(line, what)
     elif experiment is not None and of != experiment:
-        yield f"{line}it is for experiment {of!r}, not for {experiment!r}"
+        what = f"it is for experiment {of!r}, not for {experiment!r}"
+        yield Located(line, what)
 
 
 # -- single entries --------------------------------------------------------------------
 
 
-def entry_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
+def entry_problems(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Located]:
     """Check each entry by itself."""
     yield from _shape_problems(document, lines)
     for path, rows in _arrays(document):
         header = toml_text.key_text(*path)
-        line = at(lines.of_any(path))
+        line = lines.of_any(path)
         if path[2] not in kinds():
-            yield line + unknown("kind of entry", path[2], kinds(), header)
+            yield Located(line, unknown("kind of entry", path[2], kinds(), header))
             continue
         if not isinstance(rows, list):
-            yield f"{line}{header} is not an array of tables; write [[{header}]]"
+            what = f"{header} is not an array of tables; write [[{header}]]"
+            yield Located(line, what)
         for index, row in enumerate(_rows(rows)):
             for key, problem in problems_of(path[2], row):
-                yield f"{at(lines.of(path, index, key))}{header}: {problem}"
+                yield Located(lines.of(path, index, key), f"{header}: {problem}")
 
 
-def _shape_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
+def _shape_problems(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Located]:
     """Say where detectors and kinds are not tables, so that they cannot be walked."""
     detectors = document.get("detector", {})
     if not isinstance(detectors, dict):
-        line = at(lines.of_any(("detector",)))
-        yield f"{line}'detector' is not a table; write [[detector.<name>.<kind>]]"
+        what = "'detector' is not a table; write [[detector.<name>.<kind>]]"
+        yield Located(lines.of_any(("detector",)), what)
         return
     for name, of_kinds in detectors.items():
         if not isinstance(of_kinds, dict):
             key = toml_text.key_text("detector", name)
-            line = at(lines.of_any(("detector", name)))
-            yield f"{line}{key!r} is not a table; write [[{key}.<kind>]]"
+            what = f"{key!r} is not a table; write [[{key}.<kind>]]"
+            yield Located(lines.of_any(("detector", name)), what)
 
 
 def _arrays(document: dict[str, Any]) -> Iterator[tuple[Path3, Any]]:
@@ -149,26 +158,37 @@ def readable_entries(
 
 
 def right_entries(document: dict[str, Any], lines: toml_text.Lines) -> list[Entry]:
+    """Return the entries of a file with which by themselves nothing is wrong."""
+    places = {line for _, line in _wrong(document, lines)}
+    return [e for e in readable_entries(document, lines) if e.line not in places]
+
+
+def checkable_entries(document: dict[str, Any], lines: toml_text.Lines) -> list[Entry]:
     """Return the entries of a file with errors that can be checked further.
 
     Without an entry that is wrong, those that depend on it would seem wrong too: of its
     detector, the chained functions are left out, and all if it is no function.
     """
-    wrong = [
+    wrong = [path for path, _ in _wrong(document, lines)]
+    touched = {path[1] for path in wrong}
+    unclear = {path[1] for path in wrong if not _is_function(path[2])}
+    return [
+        entry
+        for entry in right_entries(document, lines)
+        if entry.detector not in unclear
+        and (entry.of is None or entry.detector not in touched)
+    ]
+
+
+def _wrong(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> list[tuple[Path3, int | None]]:
+    """Return the path and line of each entry with which something is wrong."""
+    return [
         (path, lines.of(path, index))
         for path, rows in _arrays(document)
         for index, row in enumerate(_rows(rows))
         if path[2] not in kinds() or any(problems_of(path[2], row))
-    ]
-    touched = {path[1] for path, _ in wrong}
-    unclear = {path[1] for path, _ in wrong if not _is_function(path[2])}
-    places = {line for _, line in wrong}
-    return [
-        entry
-        for entry in readable_entries(document, lines)
-        if entry.line not in places
-        and entry.detector not in unclear
-        and (entry.of is None or entry.detector not in touched)
     ]
 
 
@@ -252,7 +272,11 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"{at(self.entry.line)}{self.entry}: {self.text}"
+        return str(self.located())
+
+    def located(self, remark: str = "") -> Located:
+        """Return the text with its line, and a remark behind it."""
+        return Located(self.entry.line, f"{self.entry}: {self.text}{remark}")
 
 
 def file_problems(entries: Iterable[Entry], folder: Path) -> Iterator[Problem]:
@@ -311,9 +335,28 @@ def _chain_problem(
     return ""
 
 
+def lacking_problems(
+    entries: Sequence[Entry], doubtful: Sequence[Entry] = ()
+) -> Iterator[Problem]:
+    """Check that the entries that apply to a run say all that a function needs.
+
+    Parameters
+    ----------
+    entries, doubtful : as for `together_problems`; what either says is there
+    """
+    for ours in by_detector(entries).values():
+        detector = ours[0].detector
+        perhaps = [e for e in doubtful if e.detector == detector]
+        beside = {e.kind: e.values for e in (*perhaps, *ours) if not e.name}
+        for entry in ours if is_used(ours) else ():
+            named = {"name": entry.name} if entry.name else {}
+            for text in entry.model.lacking(named | dict(entry.values), beside):
+                yield Problem(entry, text)
+
+
 def doubtful_problems(
     doubtful: Sequence[Entry], others: Sequence[Entry], folder: Path
-) -> Iterator[str]:
+) -> Iterator[Located]:
     """Check the entries whose runs are not known: their files, and ``of``.
 
     Parameters
@@ -323,17 +366,20 @@ def doubtful_problems(
     folder : of the parameter file
     """
     for entry in doubtful:
-        place = f"{at(entry.line)}{toml_text.key_text(*entry.path)}: "
-        yield from (place + p.text for p in file_problems([entry], folder))
+        texts = [p.text for p in file_problems([entry], folder)]
         rest = [e for e in (*others, *doubtful) if e is not entry]
         ours = [e for e in rest if e.detector == entry.detector and e.name]
         names = [e.name for e in ours if e.model.has_results]
         if entry.enabled and entry.of is not None and entry.of not in names:
-            yield place + unknown("function", entry.of, names, entry.detector)
+            texts.append(unknown("function", entry.of, names, entry.detector))
+        header = toml_text.key_text(*entry.path)
+        yield from (Located(entry.line, f"{header}: {text}") for text in texts)
 
 
 def all_together_problems(
-    entries: Sequence[Entry], doubtful: Sequence[Entry] = ()
+    entries: Sequence[Entry],
+    doubtful: Sequence[Entry] = (),
+    find: Find = together_problems,
 ) -> list[tuple[Problem, int]]:
     """Check the entries together for every run.
 
@@ -341,6 +387,7 @@ def all_together_problems(
     ----------
     entries : of a file
     doubtful : those of it of which it is not known for which runs they are
+    find : what checks those of a run: `together_problems` or `lacking_problems`
 
     Returns
     -------
@@ -350,6 +397,6 @@ def all_together_problems(
     begins |= {e.runs.end + 1 for e in entries if e.runs.end is not None}
     found: dict[str, tuple[Problem, int]] = {}
     for run in sorted(begins):
-        for problem in together_problems(applying(entries, run), doubtful):
+        for problem in find(applying(entries, run), doubtful):
             found.setdefault(str(problem), (problem, run))
     return list(found.values())

@@ -12,10 +12,19 @@ import numpy.typing as npt
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters import toml_text
 from smalldata_ana.parameters.model import Parameters, model_of
+from smalldata_ana.parameters.provenance import problems_of_made
 from smalldata_ana.parameters.run_range import RunRange
 
-COMMON_KEYS = ("runs", "enabled", "of", "made")
+MADE = "made"
+
+COMMON_KEYS = ("runs", "enabled", "of", MADE)
 """What an entry of any kind may hold beside its parameters."""
+
+SUMS = "sums"
+"""The kind, and its parameter, that say which sums a detector has."""
+
+USUAL_SUMS: Mapping[str, Any] = {SUMS: ["calib"]}
+"""What a detector has of which no sums are said, as in smalldata_tools."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +43,8 @@ class Entry:
     made : who made it, when and how
     line : where it stands in its file, or None
     array : the array of a mask that is in no file yet, bool, True = good, or None
+    automatic : True if nobody chose the name: where it is taken when the entry is
+        written, a free one is
     """
 
     detector: str
@@ -46,6 +57,7 @@ class Entry:
     made: Mapping[str, Any] = field(default_factory=dict)
     line: int | None = None
     array: npt.NDArray[np.bool_] | None = field(default=None, compare=False)
+    automatic: bool = field(default=False, compare=False)
 
     @property
     def path(self) -> tuple[str, str, str]:
@@ -135,6 +147,8 @@ def problems_in(
         if problem:
             found = True
             yield key, problem
+    if MADE in common:
+        yield from _made_problems(table.get(MADE))
     if table.get("enabled") is not False or "enabled" not in common:
         values = {k: v for k, v in table.items() if k not in common}
         yield from _whole_problems(models, values, found)
@@ -159,9 +173,15 @@ def _whole_problems(
 def _common_problem(key: str, value: Any) -> str:
     if key == "runs":
         return _runs_problem(value)
-    wanted = {"enabled": bool, "of": str, "made": dict}[key]
+    wanted = {"enabled": bool, "of": str, MADE: dict}[key]
     fits = isinstance(value, wanted)
     return "" if fits else f"{key} = {value!r} is not a {wanted.__name__}"
+
+
+def _made_problems(made: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(made, dict):
+        for key, problem in problems_of_made(made):
+            yield f"{MADE}.{key}", f"{MADE}.{problem}"
 
 
 def _key_problem(

@@ -7,9 +7,10 @@ is read strictly, and only ever appended to; nothing in it is executed.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,8 @@ from smalldata_ana.parameters import checking, toml_text
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.resolved import Resolved, applying, by_detector
 from smalldata_ana.parameters.tables import Table, readable_tables, table_problems
+from smalldata_ana.parameters.toml_text import Located
+from smalldata_ana.safe_files import reason
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class ParameterFile:
         """Check the text of a file; as `load`."""
         document = _document_of(text, path)
         lines = toml_text.Lines(text)
-        problems = _own_problems(document, lines, experiment)
+        problems = _in_order(_own_problems(document, lines, experiment))
         if problems:
             raise ParameterError("\n".join(f"{path}: {p}" for p in problems))
         entries = tuple(checking.readable_entries(document, lines))
@@ -96,7 +99,7 @@ class ParameterFile:
         lines = toml_text.Lines(text)
         if any(checking.head_problems(document, lines, experiment)):
             return None
-        entries = tuple(checking.right_entries(document, lines))
+        entries = tuple(checking.checkable_entries(document, lines))
         right = not any(table_problems(document, lines))
         tables = tuple(readable_tables(document, lines)) if right else ()
         return cls(path, document["experiment"], entries, text, tables)
@@ -130,8 +133,16 @@ def read_text(path: Path) -> str:
             f"there is no parameter file {path}; make it in a session with "
             "anaps.exportParams(), or name another with --params"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"cannot read the parameters: {error}: {path}") from error
+    except OSError as error:
+        raise FileError(
+            f"cannot read the parameters {path}: {reason(error)}; name a file .toml"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FileError(
+            f"cannot read the parameters {path}: line {line} is no text in UTF-8; save "
+            "it as such, or name another file, .toml"
+        ) from error
 
 
 def _document_of(text: str, path: Path) -> dict[str, Any]:
@@ -143,16 +154,44 @@ def _document_of(text: str, path: Path) -> dict[str, Any]:
 
 def _own_problems(
     document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
-) -> list[str]:
+) -> list[Located]:
     """Return what is wrong with the head and each entry."""
     newer = checking.newer_schema(document)
     if newer:
-        return [toml_text.at(lines.of_head("schema")) + newer]
+        return [Located(lines.of_head("schema"), newer)]
     return [
         *checking.head_problems(document, lines, experiment),
         *checking.entry_problems(document, lines),
         *table_problems(document, lines),
     ]
+
+
+def right_entries(
+    path: str | os.PathLike[str], experiment: str
+) -> tuple[list[Entry], list[str]]:
+    """Return the entries with which by themselves nothing is wrong, and what is wrong.
+
+    Parameters
+    ----------
+    path : the file
+    experiment : of another one, nothing is right; nor is it of a later version
+
+    Raises
+    ------
+    FileError
+        if it does not exist or cannot be read
+    ParameterError
+        if it is not TOML at all
+    """
+    path = Path(path)
+    text = read_text(path)
+    document = _document_of(text, path)
+    lines = toml_text.Lines(text)
+    problems = _in_order(_own_problems(document, lines, experiment))
+    of = document.get("experiment", experiment)
+    if checking.newer_schema(document) or of != experiment:
+        return [], problems
+    return checking.right_entries(document, lines), problems
 
 
 def problems_of_file(
@@ -167,7 +206,7 @@ def problems_of_file(
 
     Returns
     -------
-    A sentence for each problem, with its line.
+    A sentence for each problem, with its line, in their order.
 
     Raises
     ------
@@ -182,18 +221,22 @@ def problems_of_file(
     lines = toml_text.Lines(text)
     problems = _own_problems(document, lines, experiment)
     if checking.newer_schema(document):
-        return problems
+        return _in_order(problems)
     entries = tuple(checking.readable_entries(document, lines))
     doubtful = tuple(checking.doubtful_entries(document, lines))
-    return [
-        *problems,
-        *map(str, checking.file_problems(entries, path.parent)),
-        *checking.doubtful_problems(doubtful, entries, path.parent),
-        *(
-            f"{problem} (from run {run} on)"
-            for problem, run in checking.all_together_problems(entries, doubtful)
-        ),
+    problems += [p.located() for p in checking.file_problems(entries, path.parent)]
+    problems += checking.doubtful_problems(doubtful, entries, path.parent)
+    problems += [
+        problem.located(f" (from run {run} on)")
+        for find in (checking.together_problems, checking.lacking_problems)
+        for problem, run in checking.all_together_problems(entries, doubtful, find)
     ]
+    return _in_order(problems)
+
+
+def _in_order(problems: Iterable[Located]) -> list[str]:
+    """Return problems as texts, in the order of the lines; those without one last."""
+    return [str(p) for p in sorted(problems, key=lambda p: p.line or math.inf)]
 
 
 def file_text(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from traitlets import Bool, HasTraits, TraitError, TraitType
+from traitlets import Bool, HasTraits, List, TraitError, TraitType, validate
 
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters.no_numbers import no_number
@@ -36,7 +36,8 @@ _tables: dict[str, TableKind] = {}
 class Parameters(HasTraits):
     """A set of named and validated parameters: every trait is one.
 
-    Where a number is wanted, true, false and NaN are refused, whatever the trait.
+    Where a number is wanted, true, false and NaN are refused, whatever the trait, and
+    a text where a list is.
 
     Traits tagged ``file=False`` cannot stand in a parameter file; those tagged
     ``required=True`` must stand in every entry that is not switched off.  Results do
@@ -74,12 +75,22 @@ class Parameters(HasTraits):
 
     def __setattr__(self, name: str, value: Any) -> None:
         trait = getattr(type(self), name, None)
+        if isinstance(trait, List) and isinstance(value, str):
+            # Of one text, and of nothing else, traitlets would make a list.
+            raise TraitError(f"{name} = {value!r} is not a list; write [{value!r}]")
         wrong = no_number(trait, value) if isinstance(trait, TraitType) else ""
         if wrong:
             # What the trait itself says against it is more exact.
             object.__setattr__(type(self).__new__(type(self)), name, value)
             raise TraitError(f"{name} = {value!r}: {wrong} is no number")
         super().__setattr__(name, value)
+
+    @validate(NAME)
+    def _can_be_stored(self, proposal: Mapping[str, Any]) -> Any:
+        name = proposal["value"]
+        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+            raise TraitError(f"{name!r} is not a name; a name has no '/'")
+        return name
 
     @classmethod
     def file_keys(cls) -> tuple[str, ...]:
@@ -110,6 +121,10 @@ class Parameters(HasTraits):
     def is_named(cls) -> bool:
         """Tell whether a detector may have several of this kind, each with a name."""
         return NAME in cls.class_trait_names()
+
+    def files(self, name: str) -> tuple[str, ...]:
+        """Return what a table of this name makes files of: ends of their names."""
+        return ()
 
     @classmethod
     def default_name(cls, values: Mapping[str, Any]) -> str:
@@ -155,6 +170,19 @@ class Parameters(HasTraits):
             with contextlib.suppress(TraitError):
                 setattr(made, key, values[key])
         return made
+
+    @classmethod
+    def lacking(
+        cls, values: Mapping[str, Any], beside: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[str]:
+        """Say what an entry needs that neither it nor the others of its detector say.
+
+        Parameters
+        ----------
+        values : of the entry, with its name
+        beside : values of the others, by kind, of those of which there is but one
+        """
+        yield from ()
 
     def problems_beside(self, folder: Path) -> Iterator[str]:
         """Say what is wrong with the files that the parameters name.

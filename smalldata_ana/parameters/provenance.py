@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
 import smalldata_ana
+
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "by": (str, "a text"),
+    "at": (date, "a time, such as 2026-11-20T15:46:21Z"),
+    "tool": (str, "a text"),
+    "how": (str, "a text"),
+    "run": (int, "a whole number"),
+    "image": (str, "a text"),
+    "events": (int, "a whole number"),
+    "selection": (str, "a text"),
+    "calibration": (Mapping, "a table"),
+}
+"""What the values of `made` are, of those whose type is fixed."""
 
 
 def author() -> str:
@@ -36,6 +49,19 @@ def made(how: str, **more: Any) -> dict[str, Any]:
     known = {key: value for key, value in more.items() if value is not None}
     tool = f"smalldata_ana {smalldata_ana.__version__}"
     return {"by": author(), "at": now(), "tool": tool, "how": how, **known}
+
+
+def problems_of_made(made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Check the provenance of an entry; it may have more than `made` gives.
+
+    Yields
+    ------
+    A key with a wrong value, and what is wrong.
+    """
+    for key, (wanted, words) in _TYPES.items():
+        value = made.get(key)
+        if key in made and (not isinstance(value, wanted) or isinstance(value, bool)):
+            yield key, f"{key} = {value!r} is not {words}"
 
 
 class Image(Protocol):

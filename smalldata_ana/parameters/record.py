@@ -57,13 +57,13 @@ def record_of(resolved: Resolved) -> str:
             model = table_kinds()[table.kind].model
             record[table.kind] = {"": _values(table.values, model, folder)}
     if resolved.define_dets is not None:
-        record[DEFINE_DETS] = {"": {_CHECKSUM: resolved.define_dets.sha256}}
+        record[DEFINE_DETS] = {"": {_CHECKSUM: resolved.define_dets.code.sha256}}
     return _json(record)
 
 
 def is_used(entries: tuple[Entry, ...]) -> bool:
     """Tell whether the entries of a detector do not switch it off."""
-    return all(entry.values["use"] for entry in entries if entry.kind == "use")
+    return all(entry.values.get("use") for entry in entries if entry.kind == "use")
 
 
 def _title(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,28 @@ from smalldata_ana.parameters.user_code import CodeFile
 
 if TYPE_CHECKING:
     from smalldata_ana.event_data.parameters import EventParameters
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Detectors that a user's code makes, and what options change of them.
+
+    Attributes
+    ----------
+    code : the file whose function ``define_dets`` makes them
+    only : the names of those that are kept, or None for all
+    sums : False to leave out their sums
+    added : entries that they have beside, by the detector in the run
+    """
+
+    code: CodeFile
+    only: tuple[str, ...] | None = None
+    sums: bool = True
+    added: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a detector of this name is kept."""
+        return self.only is None or name in self.only
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,7 @@ class Resolved:
     text : what applies alone, as TOML
     tables : what the file says beside the detectors
     functions : the file with the user's own functions, or None
-    define_dets : the file whose function ``define_dets`` makes detectors, or None
+    define_dets : the detectors that the user's code makes, or None
     may_lack : True if detectors that the run does not have are left out
     """
 
@@ -45,7 +67,7 @@ class Resolved:
     text: str
     tables: tuple[Table, ...] = ()
     functions: CodeFile | None = None
-    define_dets: CodeFile | None = None
+    define_dets: Definition | None = None
     may_lack: bool = False
 
     @property

@@ -59,6 +59,10 @@ class RunRange:
             max(self.begin, other.begin), min(self, other, key=lambda r: r.last).end
         )
 
+    def overlaps(self, other: Self) -> bool:
+        """Tell whether some run is in both."""
+        return max(self.begin, other.begin) <= min(self.last, other.last)
+
     def __contains__(self, run: int) -> bool:
         return self.begin <= run and (self.end is None or run <= self.end)
 
@@ -82,6 +86,11 @@ def run_list(text: str) -> tuple[int, ...]:
     """
     found: dict[int, None] = {}
     for part in text.split(","):
+        if _TEXT.fullmatch(part) is None:
+            raise ParameterError(
+                f"{part!r} is no run and no range of runs; write '12', '10-14' or "
+                "'3,7-9'"
+            )
         runs = RunRange.parse(part)
         if runs.end is None:
             raise ParameterError(f"{part!r} has no last run; write '12' or '10-14'")

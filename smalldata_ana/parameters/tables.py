@@ -6,7 +6,8 @@ Which there are, and what they may hold, is registered with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from smalldata_ana.parameters import toml_text
 from smalldata_ana.parameters.entry import problems_in
 from smalldata_ana.parameters.model import NAME, Parameters, table_kinds
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.parameters.toml_text import Located
 
 EVENT = "event"
 CUBE = "cube"
@@ -71,6 +73,11 @@ class Table:
         name = {NAME: self.name} if self.name and model.is_named() else {}
         return model(**name, **self.values)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Ends of the names of the files that are made of it."""
+        return self.make().files(self.name)
+
     def text(self) -> str:
         """Return the table as TOML."""
         table: dict[str, Any] = {}
@@ -81,23 +88,42 @@ class Table:
         return toml_text.table_text(self.path, table | dict(self.values), single=True)
 
 
-def table_problems(document: dict[str, Any], lines: toml_text.Lines) -> Iterator[str]:
-    """Check each table of a document.
+def table_problems(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Located]:
+    """Check the tables of a document, each, and if they are right, together.
 
     Yields
     ------
     A sentence for each problem, with its line.
     """
+    told = list(_single_problems(document, lines))
+    yield from told or _same_files(list(readable_tables(document, lines)))
+
+
+def _same_files(tables: Sequence[Table]) -> Iterator[Located]:
+    """Say which tables would make the same file of a run."""
+    for one, other in itertools.combinations((t for t in tables if t.enabled), 2):
+        files = {*one.files} & {*other.files}
+        if files and one.runs.overlaps(other.runs):
+            what = f"{other} would make the same file as {one}, …_{min(files)}.h5"
+            yield Located(other.line, f"{what}; give another name")
+
+
+def _single_problems(
+    document: dict[str, Any], lines: toml_text.Lines
+) -> Iterator[Located]:
     for path, table in _tables(document):
         header = toml_text.key_text(*path)
         common = _COMMON_KEYS if len(path) > 1 else ()
         if not isinstance(table, dict):
-            line = toml_text.at(lines.of(path, 0) or _key_line(path, lines))
-            yield f"{line}{header!r} is not a table; write [{_wanted(path)}]"
+            line = lines.of(path, 0) or _key_line(path, lines)
+            what = f"{header!r} is not a table; write [{_wanted(path)}]"
+            yield Located(line, what)
             continue
         model = table_kinds()[path[0]].model
         for key, problem in problems_in(table, model, common, header):
-            yield f"{toml_text.at(lines.of(path, 0, key))}{header}: {problem}"
+            yield Located(lines.of(path, 0, key), f"{header}: {problem}")
 
 
 def _key_line(path: tuple[str, ...], lines: toml_text.Lines) -> int | None:

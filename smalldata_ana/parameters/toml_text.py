@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,16 @@ def at(line: int | None) -> str:
     return "" if line is None else f"line {line}: "
 
 
+class Located(NamedTuple):
+    """A text about something in a file, and the line where that stands, if known."""
+
+    line: int | None
+    text: str
+
+    def __str__(self) -> str:
+        return at(self.line) + self.text
+
+
 class Lines:
     """Where in a text its entries ``[[detector.<det>.<kind>]]`` and tables stand.
 
@@ -108,14 +118,18 @@ class Lines:
         ----------
         path : of the array of tables, or of the table
         index : which element of it
-        key : a key of the entry; where it is not found, the entry's line is returned
+        key : a key of the entry, or ``<table>.<key>`` of a table in it; where it is
+            not found, the line of the table or entry is returned
         """
         headers = self._headers.get(path, [])
-        start = headers[index] if index < len(headers) else None
+        start = headers[index] if index < len(headers) else 0
         if not key:
-            return start
-        inner = self._headers.get((*path, key), [None])[0]  # it is a table itself
-        return (start and self._key_line(start, key)) or inner or start
+            return start or None
+        table, _, inside = key.partition(".")
+        inner = next((n for n in self._headers.get((*path, table), []) if n > start), 0)
+        tries = [(start, key), (start, table), (inner, inside)]
+        found = (self._key_line(n, name) for n, name in tries if n and name)
+        return next(filter(None, found), inner or start or None)
 
     def of_head(self, key: str) -> int | None:
         """Return the line of a key that stands before the first table."""

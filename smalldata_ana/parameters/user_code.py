@@ -70,6 +70,9 @@ class CodeFile:
         module.__file__ = str(self.path)
         vars(module).update(names or {})
         sys.modules[module.__name__] = module  # so that its classes can be pickled
+        folder = str(self.path.parent)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for modules beside the file, also later
         with user_code(self.path):
             exec(compile(content, self.path, "exec"), vars(module))
         return vars(module)

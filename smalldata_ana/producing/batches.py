@@ -54,8 +54,18 @@ def batch_size(event_bytes: int, sums_bytes: int, row_bytes: int = 0) -> int:
     row_bytes : results of an event, as far as their size is known
     """
     wanted = max(RAW_BYTES, SUMS_FACTOR * sums_bytes)
-    most = min(MOST_EVENTS, ROW_BYTES // max(1, row_bytes))
+    most = min(MOST_EVENTS, most_events(row_bytes))
     return max(1, min(most, wanted // max(1, event_bytes)))
+
+
+def most_events(row_bytes: int) -> int:
+    """Return how many events a batch can have, for its results to fit into memory.
+
+    Parameters
+    ----------
+    row_bytes : results of an event, as far as their size is known
+    """
+    return max(1, ROW_BYTES // max(1, row_bytes))
 
 
 def cut(events: int, size: int) -> list[Batch]:

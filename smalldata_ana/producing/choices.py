@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from smalldata_ana.errors import DetectorNotFound, unknown
-from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.resolved import Resolved
+from smalldata_ana.parameters.entry import SUMS, USUAL_SUMS, Entry
+from smalldata_ana.parameters.resolved import Definition, Resolved
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.sources.base import Run
 
@@ -42,17 +42,17 @@ class Choices:
     def applied(self, run: Run, resolved: Resolved) -> Resolved:
         """Return the parameters with these options.
 
-        Raises
-        ------
-        DetectorNotFound
-            if an option names a detector that neither parameters nor run have
+        A detector that has entries, and no word about sums, has `USUAL_SUMS`.
         """
-        found: dict[str, tuple[Entry, ...]] = {}
-        for name in self._chosen(run, resolved):
-            entries = resolved.detectors.get(name, ())
-            kept = [e for e in entries if self.sums or e.kind != "sums"]
-            found[name] = (*kept, *self._added(run, name))
-        define_dets = None if self.default else resolved.define_dets
+        found = {
+            name: (
+                *self._with_sums(run, name, resolved.detectors.get(name, ())),
+                *self._added(run, name),
+            )
+            for name in self._chosen(run, resolved)
+        }
+        defined = resolved.define_dets
+        define_dets = None if defined is None else self._changed(run, defined)
         return replace(resolved, detectors=found, define_dets=define_dets)
 
     def _chosen(self, run: Run, resolved: Resolved) -> list[str]:
@@ -60,28 +60,50 @@ class Choices:
             return []
         whole = self.full or self.image
         known = [*resolved.detectors, *(run.detectors if whole else ())]
-        for name in self.detectors or ():
-            if name not in {*known, *run.detectors}:
-                where = f"{run.experiment} run {run.number}"
-                there = dict.fromkeys([*known, *run.detectors])
-                raise DetectorNotFound(unknown("area detector", name, there, where))
         wanted = known if self.detectors is None else self.detectors
         return list(dict.fromkeys(wanted))
+
+    def _with_sums(
+        self, run: Run, detector: str, entries: Sequence[Entry]
+    ) -> list[Entry]:
+        """Return the entries of a detector with `USUAL_SUMS`, or without sums."""
+        if not self.sums:
+            return [e for e in entries if e.kind != SUMS]
+        usual = [_of_run(run, detector, SUMS, USUAL_SUMS)]
+        said = not entries or any(e.kind == SUMS for e in entries)
+        return [*entries, *([] if said else usual)]
+
+    def _changed(self, run: Run, defined: Definition) -> Definition | None:
+        """Return the detectors that the user's code makes with these options."""
+        if self.default:
+            return None
+        return replace(
+            defined,
+            only=None if self.detectors is None else tuple(self.detectors),
+            sums=self.sums,
+            added={name: tuple(self._added(run, name)) for name in run.detectors},
+        )
 
     def _added(self, run: Run, detector: str) -> list[Entry]:
         info = run.detectors.get(detector)
         if info is None:
             return []
-        runs = RunRange(run.number, run.number)
         whole = {"ROI": [[0, n] for n in info.shape], "writeArea": True}
         return [
-            Entry(detector, kind, runs, values, name=name)
+            _of_run(run, detector, kind, values, name)
             for wanted, kind, name, values in (
                 (self.full, "roi", "full", whole),
                 (self.image, "image", "image", {}),
             )
             if wanted
         ]
+
+
+def _of_run(
+    run: Run, detector: str, kind: str, values: Mapping[str, Any], name: str = ""
+) -> Entry:
+    runs = RunRange(run.number, run.number)
+    return Entry(detector, kind, runs, values, name=name)
 
 
 ALL = Choices()

@@ -6,12 +6,13 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from functools import partial
 
 from smalldata_ana.producing import part_file
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.job import Parts
 from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.sources.base import RunPart
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +48,17 @@ class Finished:
         return sum(map(len, self.reports))
 
     def take_over(
-        self, batches: Iterable[Batch], times_of: Callable[[Batch], Any]
+        self, batches: Iterable[Batch], events_of: Callable[[Batch], RunPart]
     ) -> None:
         """Take the parts that an earlier job has left, and remove all others.
 
         Parameters
         ----------
         batches : those to look for
-        times_of : gives the timestamps of the events of a batch
+        events_of : gives what a batch is to be made of
         """
         for batch in batches:
-            done = part_file.finished(self._job, batch, times_of(batch))
+            done = part_file.finished(self._job, batch, partial(events_of, batch))
             if done is not None:
                 self.reports[batch] = done.report
         known = {self._job.part_path(batch) for batch in self.reports}

@@ -68,4 +68,5 @@ def hand_out(
         if workers.here:
             employ(job, here())
         dispatcher.run(supply)
+        asked.check()
     return HandedOut(dispatcher.given_up, time.monotonic() - begin)

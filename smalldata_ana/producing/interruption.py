@@ -1,16 +1,22 @@
-"""Ctrl-C and SIGTERM during a job: what is in hand is finished, then it ends."""
+"""Ctrl-C, SIGTERM or SIGUSR1 during a job: it ends, and what is finished is kept."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from smalldata_ana.errors import SmallDataError
 
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGUSR1: 143}
+"""Of a job, by the signal that ended it.
+
+To its processes ``mpirun`` hands on SIGUSR1; at the others it kills them.
+"""
+
+_Handler = Callable[[int, FrameType | None], None]
 
 
 class StoppedError(SmallDataError):
@@ -50,12 +56,35 @@ class Interruption:
 def interruptible() -> Iterator[Interruption]:
     """Collect signals instead of dying of them, in the main thread of a process."""
     asked = Interruption()
+    with _handled_by(asked.ask):
+        yield asked
+
+
+@contextlib.contextmanager
+def stopping_at_once() -> Iterator[None]:
+    """Raise `StoppedError` at a signal: for work that the next job does anew."""
+    with _handled_by(_stop):
+        yield
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore signals, which go to all processes of a job: its parent answers."""
+    for number in EXIT_CODES:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise StoppedError(EXIT_CODES[signal.Signals(number)])
+
+
+@contextlib.contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield
         return
-    before = {n: signal.signal(n, asked.ask) for n in EXIT_CODES}
+    before = {n: signal.signal(n, handler) for n in EXIT_CODES}
     try:
-        yield asked
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import h5py
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array, Field
 from smalldata_ana.errors import FileError
-from smalldata_ana.producing import part_file, windows
+from smalldata_ana.producing import part_file
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.job import Job
-from smalldata_ana.producing.windows import Windows
+from smalldata_ana.producing.windows import RunWindows
 from smalldata_ana.safe_files import reason, replacing
 from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.compression import READABLE
@@ -31,7 +31,7 @@ def merge(
     batches: Sequence[Batch],
     detectors: Sequence[DetObject],
     target: Path,
-    record: Mapping[str, Any],
+    record: Callable[[Sequence[str]], Mapping[str, Any]],
     beside: Mapping[str, Mapping[str, Any]],
     compression: str | None = None,
 ) -> None:
@@ -43,7 +43,8 @@ def merge(
     batches : those whose parts are complete, in the order of the events
     detectors : with the same functions and sums as in the workers
     target : the file; it is written aside, and replaces one that is there
-    record : how it was made, for ``UserDataCfg/producer``
+    record : returns how it was made, for ``UserDataCfg/producer``; it is told what the
+        file lacks, a sentence each
     beside : what else is stored once, by group
     compression : of the datasets, or None
 
@@ -55,8 +56,8 @@ def merge(
     with replacing(target) as aside:
         try:
             with h5py.File(aside, "w") as file:
-                _fill(file, job, batches, detectors, compression)
-                write_configuration(file, job.resolved, detectors, record)
+                lacks = _fill(file, job, batches, detectors, compression)
+                write_configuration(file, job.resolved, detectors, record(lacks))
                 for group, values in beside.items():
                     ConfigurationWriter(file).write(group, values)
                 mark(file)
@@ -71,31 +72,34 @@ def _fill(
     batches: Sequence[Batch],
     detectors: Sequence[DetObject],
     compression: str | None,
-) -> None:
+) -> list[str]:
+    """Write what the parts hold; return what it lacks, a sentence each."""
     expected = sum(map(len, batches))
-    tables = {}
-    for table, layout in part_file.tables_of(job).items():
-        tables[table] = Columns(file, compression, expected)
+    layouts = part_file.tables_of(job)
+    tables = {table: Columns(file, compression, expected) for table in layouts}
+    for table, layout in layouts.items():
         for path, field in layout.items():
             tables[table].add(path, field)
-    summing = [d for d in detectors if len(d.sums)]
-    sums = {d.name: d.sums for d in summing}
+    windows = [
+        RunWindows(file, name, layouts[""], compression, expected)
+        for name in job.event_data.integrating
+    ]
+    sums = {d.name: d.sums for d in detectors if len(d.sums)}
     for of_detector in sums.values():
         of_detector.clear()
-    whole: dict[str, Windows] = {}
     for batch in batches:
         with h5py.File(job.part_path(batch)) as part:
             for table, columns in tables.items():
                 part_file.append_rows(columns, table, part)
+            for of_run in windows:
+                of_run.append(batch, part)
             part_file.add_sums(part, sums)
-            for name in job.event_data.integrating:
-                later = windows.read_part(part, name)
-                if name in whole:
-                    whole[name].append(later)
-                else:
-                    whole[name] = later
-    _write_windows(file, job, whole)
-    for detector in summing:
+    _write_sums(file, detectors)
+    return [problem for of_run in windows for problem in of_run.problems()]
+
+
+def _write_sums(file: h5py.File, detectors: Sequence[DetObject]) -> None:
+    for detector in detectors:
         for key, total in detector.sums.items():
             field = detector.sums.field(key, detector.unit)
             _write_sum(file, f"{SUMS}/{detector.name}_{key}", total, field)
@@ -107,10 +111,3 @@ def _write_sum(file: h5py.File, path: str, total: Array, field: Field) -> None:
     images = {"chunks": chunks, **READABLE} if total.shape else {}
     dataset = file.create_dataset(path, data=total, **images)
     dataset.attrs.update(field.texts())
-
-
-def _write_windows(file: h5py.File, job: Job, whole: Mapping[str, Windows]) -> None:
-    layout = part_file.tables_of(job)[""]
-    fields = {name: layout[path] for name, path in windows.summed(layout).items()}
-    for name, of_detector in whole.items():
-        windows.write(file, name, of_detector, fields)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import h5py
 import numpy as np
@@ -24,17 +22,17 @@ from smalldata_ana.smalldata.batch import Column, Row
 from smalldata_ana.smalldata.columns import Columns
 from smalldata_ana.smalldata.layout import TIMESTAMP, Layout
 from smalldata_ana.smalldata.parts import write_part
+from smalldata_ana.sources.base import RunPart
 
 _ROWS, _MAIN = "rows", "run"
 _SUMS = "sums"
-_TIMES = "timestamps"
 
 _TIME = Field(
     np.dtype(np.int64),
     long_name="time of the event: seconds since 1990 << 32 | nanoseconds",
 )
 
-_DIGEST, _BATCH, _REPORT = "digest", "batch", "report"
+_DIGEST, _BATCH, _DATA, _REPORT = "digest", "batch", "data", "report"
 
 
 def tables_of(job: Job) -> dict[str, Layout]:
@@ -58,12 +56,15 @@ def tables_of(job: Job) -> dict[str, Layout]:
 
 
 @contextlib.contextmanager
-def writing_part(job: Parts, batch: Batch, report: Report) -> Iterator[h5py.File]:
+def writing_part(
+    job: Parts, batch: Batch, events: RunPart, report: Report
+) -> Iterator[h5py.File]:
     """Write the part of a batch aside; it takes its place when it is complete.
 
     Parameters
     ----------
     job, batch : which part
+    events : what it is made of, by which `finished` knows it again
     report : what is said of it
 
     Raises
@@ -79,6 +80,7 @@ def writing_part(job: Parts, batch: Batch, report: Report) -> Iterator[h5py.File
         yield file
         file.attrs[_DIGEST] = job.digest
         file.attrs[_BATCH] = (batch.number, batch.begin, batch.end)
+        file.attrs[_DATA] = events.checksum()
         file.attrs[_REPORT] = report.to_json()
     try:
         aside.write_bytes(content.getbuffer())
@@ -106,13 +108,6 @@ def write_rows(
     rows, columns : what is in them
     """
     write_part(file.create_group(group_of(table)), layout, rows, columns)
-    if not table:
-        write_times(file, columns[TIMESTAMP])
-
-
-def write_times(file: h5py.File, timestamps: Any) -> None:
-    """Put into a part when its events are, by which `finished` knows it again."""
-    file[_TIMES] = timestamps
 
 
 def append_rows(columns: Columns, table: str, file: h5py.File) -> None:
@@ -148,23 +143,25 @@ def add_sums(file: h5py.File, sums: Mapping[str, Sums]) -> None:
         of_detector.add_stored(group["totals"][()], group["events"][()])
 
 
-def finished(job: Parts, batch: Batch, timestamps: Any) -> Done | None:
+def finished(job: Parts, batch: Batch, events: Callable[[], RunPart]) -> Done | None:
     """Return what was said of a part that can be used, or None if there is none.
+
+    One is of no use if data were missing that are there now; nor if some could not be
+    read, as this can be seen by reading them only.
 
     Parameters
     ----------
     job, batch : what is wanted
-    timestamps : of the events of the batch
+    events : gives what it is to be made of
     """
-    path: Path = job.part_path(batch)
     try:
-        with h5py.File(path) as file:
+        with h5py.File(job.part_path(batch)) as file:
+            report = Report.from_json(file.attrs[_REPORT])
             same = (
-                file.attrs.get(_DIGEST) == job.digest
+                file.attrs[_DIGEST] == job.digest
                 and tuple(file.attrs[_BATCH]) == (batch.number, batch.begin, batch.end)
-                and np.array_equal(file[_TIMES], timestamps)
+                and file.attrs[_DATA] == events().checksum()
             )
-            text = file.attrs[_REPORT]
     except (OSError, KeyError):
         return None
-    return Done(batch, Report.from_json(text)) if same else None
+    return Done(batch, report) if same and not report.problems else None

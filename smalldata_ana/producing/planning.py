@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,12 +28,14 @@ from smalldata_ana.parameters.record import is_used
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance
-from smalldata_ana.producing.batches import Batch, batch_size, cut
+from smalldata_ana.producing.batches import Batch, batch_size, cut, most_events
 from smalldata_ana.producing.choices import ALL, Choices
+from smalldata_ana.producing.first_look import see_first
 from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.sources.base import Run
-from smalldata_ana.sources.events import Event
 from smalldata_ana.sources.first_events import first_events
+
+logger = logging.getLogger(__name__)
 
 _SLOW = 0.5
 """Share of events with data below which a detector has rows of its own."""
@@ -115,7 +118,8 @@ def plan(
     resolved : the parameters for it
     parts : folder for the parts
     choices : options that change them
-    size : events of a batch; default: by the size of their data
+    size : events of a batch, as far as their results fit into memory; default: by the
+        size of their data
     strict : True if a function that fails on an event is to end the job
 
     Raises
@@ -126,15 +130,16 @@ def plan(
     resolved = choices.applied(run, resolved)
     event_data, detectors = _built(run, resolved, choices)
     resolved = in_numbers(run, resolved)
+    own_code = any((resolved.functions, resolved.define_dets))
     for detector in detectors:
-        _see_first(run, detector)
+        see_first(run, detector, own_code=own_code)
         detector.freeze()
     slow = tuple(
         d.name
         for d in detectors
         if d.detname in event_data.integrating or _share(run, d.detname) < _SLOW
     )
-    size = size or _size(run, detectors)
+    size = _size(run, detectors, size)
     replayed = max((d.lookback for d in detectors), default=0)
     constants = provenance.constants(detectors)
     job = Job(
@@ -217,15 +222,6 @@ def in_numbers(run: Run, resolved: Resolved) -> Resolved:
     return replace(resolved, detectors=detectors)
 
 
-def _see_first(run: Run, detector: DetObject) -> None:
-    """Let a detector see its first data, after which its results are described."""
-    there = np.flatnonzero(run.contributed(detector.detname))
-    if there.size:
-        detector.getData(Event(run, int(there[0])))
-        detector.processFuncs(lambda name, error: None)
-        detector.forget()
-
-
 def _share(run: Run, detector: str) -> float:
     """Return in which part of the first events a detector has data."""
     return float(run.contributed(detector)[: first_events(run)].mean())
@@ -239,13 +235,25 @@ def _gap(run: Run, detector: DetObject) -> int:
     return int(np.diff(there).max(initial=1))
 
 
-def _size(run: Run, detectors: Sequence[DetObject]) -> int:
+def _size(run: Run, detectors: Sequence[DetObject], asked: int | None) -> int:
+    """Return how many events a batch has: those asked for, or by their data."""
     infos = [run.detectors[d.detname] for d in detectors]
     event_bytes = sum(int(np.prod(i.shape)) * i.dtype.itemsize for i in infos)
     fields = [field for d in detectors for field in d.fields.values()]
     row_bytes = sum(int(np.prod(f.shape)) * f.dtype.itemsize for f in fields)
     sums_bytes = sum(d.sums.nbytes for d in detectors)
-    return batch_size(event_bytes, sums_bytes, row_bytes)
+    if asked is None:
+        return batch_size(event_bytes, sums_bytes, row_bytes)
+    most = most_events(row_bytes)
+    if asked > most:
+        logger.warning(
+            "batches of %d events are too large for the memory of a worker, as the "
+            "results of an event have %.3g MB; they have %d events",
+            asked,
+            row_bytes / 1e6,
+            most,
+        )
+    return min(asked, most)
 
 
 def _digest(

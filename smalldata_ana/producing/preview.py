@@ -17,6 +17,7 @@ import numpy.typing as npt
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.protocol import Array, Field, Length, stored_names
 from smalldata_ana.errors import NoDataError
+from smalldata_ana.event_data.damage import GROUP as DAMAGE
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.producing.choices import ALL, Choices
 from smalldata_ana.producing.executors import cores as all_cores
@@ -157,7 +158,7 @@ def preview(
     per_event = (time.perf_counter() - begin) / len(chosen)
     found, seconds = _found(rows, planned, chosen, beside)
     values = _values(planned, found, beside)
-    table = [*_tables(planned, values, len(found)), *_windows(planned)]
+    table = [*_tables(planned, values, len(found)), *_windows(planned, values)]
     sums = _sums(planned)
     return Preview(
         title=f"{run.experiment} run {run.number}",
@@ -275,16 +276,20 @@ def _tables(
         yield dataset_of(path, field, array, (events, *array.shape[1:]))
 
 
-def _windows(planned: Plan) -> Iterator[Dataset]:
+def _windows(planned: Plan, values: Mapping[str, Array]) -> Iterator[Dataset]:
     """Yield the datasets of integrating detectors, whose sums single events lack."""
+    run = planned.run
     layout = tables_of(planned.job)[""]
-    names = {detector.name: detector.detname for detector in planned.detectors}
     for name in planned.job.event_data.integrating:
-        images = int(planned.run.contributed(names[name]).sum())
+        is_area = name in run.detectors
+        # Only reading a run to its end would tell of the others.
+        there = run.contributed(name) if is_area else values[f"{DAMAGE}/{name}"]
+        images = round(there.mean() * len(run))
         for key, field in fields_of(layout).items():
             nothing = np.empty((0, *field.shape), field.dtype)
             shape = (images, *field.shape)
-            yield dataset_of(f"{GROUP}/{name}/{key}", field, nothing, shape)
+            path = f"{GROUP}/{name}/{key}"
+            yield dataset_of(path, field, nothing, shape, estimated=not is_area)
 
 
 def _sums(planned: Plan) -> dict[str, Array]:

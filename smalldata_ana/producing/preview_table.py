@@ -58,7 +58,12 @@ class Dataset:
 
 
 def dataset_of(
-    path: str, field: Field, values: Array, shape: tuple[int, ...]
+    path: str,
+    field: Field,
+    values: Array,
+    shape: tuple[int, ...],
+    *,
+    estimated: bool = False,
 ) -> Dataset:
     """Return what there is to say of a dataset.
 
@@ -68,6 +73,7 @@ def dataset_of(
     field : its description
     values : what it holds of some events
     shape : of the whole run's dataset
+    estimated : True if its first number is reckoned from the events looked at
     """
     ragged = field.length is Length.RAGGED
     flat = np.concatenate([[], *values]) if ragged else values.ravel()
@@ -89,7 +95,7 @@ def dataset_of(
         high=high,
         missing=_missing(field, values),
         nbytes=round(math.prod(shape) * in_event) * field.dtype.itemsize,
-        estimated=field.length is Length.VARIABLE,
+        estimated=estimated or field.length is Length.VARIABLE,
     )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 
-from smalldata_ana.opening import late_streams
+from smalldata_ana.opening import broken_off, late_streams
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.executors import Workers
 from smalldata_ana.producing.finished import Finished
 from smalldata_ana.producing.handing_out import hand_out
+from smalldata_ana.producing.inputs import NO_INPUTS, Inputs
+from smalldata_ana.producing.interruption import stopping_at_once
 from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.merging import merge
 from smalldata_ana.producing.planning import Plan
@@ -27,6 +29,7 @@ from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Live, Supply, Whole
 from smalldata_ana.producing.view import View
 from smalldata_ana.producing.worker import Worker
+from smalldata_ana.safe_files import ANY_AGE, remove_asides
 from smalldata_ana.smalldata.configuration import write_configuration
 from smalldata_ana.smalldata.layout import CONFIGURATION
 
@@ -78,6 +81,7 @@ class Production:
     limit : how many events, the first ones, or None for all
     resume : True to go on with the parts of a job like this that was ended
     compression : of the file, or None
+    inputs : files and folders that options gave
     progress : is told what is done
     """
 
@@ -89,6 +93,7 @@ class Production:
         limit: int | None = None,
         resume: bool = True,
         compression: str | None = None,
+        inputs: Inputs = NO_INPUTS,
         progress: Progress = lambda done, total: None,
     ) -> None:
         self.plan = plan
@@ -97,6 +102,7 @@ class Production:
         self.limit = limit
         self.resume = resume
         self.compression = compression
+        self.inputs = inputs
         self._progress = progress
         self._finished = Finished(plan.job)
         live = plan.run.growing
@@ -114,12 +120,12 @@ class Production:
         FileError
             if something cannot be written, or another producer works on the run
         StoppedError
-            after Ctrl-C or SIGTERM; finished parts are kept
+            after Ctrl-C, SIGTERM or SIGUSR1; finished parts are kept
         FunctionError
             if a function failed, and the job is strict
         """
         check_space(self.plan, self.target, self.limit)
-        with locked(self.job.parts):
+        with stopping_at_once(), locked(self.job.parts):
             self._take_over()
             result = Result(self.target, reused=self._finished.events)
             self._tell()
@@ -136,18 +142,18 @@ class Production:
             result.report = self._finished.report()
             result.given_up = handed.given_up
             result.events = len(range(len(self.plan.run))[: self.limit])
-            result.problems = self._problems(result)
             check_space_to_merge(self.plan, self._finished.batches, self.target)
             merge(
                 self.job,
                 self._finished.batches,
                 self.plan.detectors,
                 self.target,
-                self._record(result),
+                lambda lacks: self._record(result, lacks),
                 self._beside(),
                 self.compression,
             )
-            self._finished.remove()
+            if not broken_off(self.plan.run):
+                self._finished.remove()
         return result
 
     def _configure(self, file: h5py.File) -> None:
@@ -158,17 +164,21 @@ class Production:
     def _supply(self) -> Supply:
         if self.plan.run.growing:
             run, size = self.plan.run, self.plan.size
-            return Live(run, size, self.limit, self._finished, self._publish)
+            return Live(run, size, self.limit, self._finished, self._look)
         batches = self.plan.batches(self.limit)
         return Whole(b for b in batches if b not in self._finished)
 
     def _take_over(self) -> None:
-        """Take the parts that an earlier job has left, if that is wanted."""
-        times = self.plan.run.timestamps
-        self._finished.take_over(
-            self.plan.batches(self.limit) if self.resume else (),
-            lambda batch: times[batch.begin : batch.end],
-        )
+        """Take the parts that an earlier job has left, if that is wanted.
+
+        What it left of a file that it was about to write is removed.
+        """
+        remove_asides(self.target, older_than=ANY_AGE)
+        batches = self.plan.batches(self.limit) if self.resume else []
+        if self.plan.run.growing:
+            # the last one may have more events when its turn comes
+            batches = [batch for batch in batches if len(batch) == self.plan.size]
+        self._finished.take_over(batches, lambda batch: self.plan.task_of(batch).events)
 
     def _worker(self) -> Worker:
         """Return a worker with what the plan has set up already."""
@@ -176,6 +186,10 @@ class Production:
 
     def _take(self, done: Done) -> None:
         self._finished.take(done)
+        self._look()
+
+    def _look(self) -> None:
+        """Show how far it is; also when nothing new has come."""
         self._publish()
         self._tell()
 
@@ -189,23 +203,36 @@ class Production:
         self._progress(self._finished.events, total)
 
     def _problems(self, result: Result) -> list[str]:
-        found = dict.fromkeys(
-            [*self.plan.run.problems, *sorted(result.report.problems)]
-        )
         return [
-            *found,
-            *(
-                f"{name} appeared later, and nothing of this stream is in the file; "
-                "run the producer again, without --live"
-                for name in late_streams(self.plan.run)
-            ),
+            *self._lost(result),
+            *sorted(result.report.problems),
             *(f"{b} killed every worker" for b in result.given_up),
         ]
 
-    def _record(self, result: Result) -> Mapping[str, Any]:
+    def _lost(self, result: Result) -> list[str]:
+        """Say what is missing of the files, as can be seen without reading them."""
+        run = self.plan.run
+        return [
+            *(p for p in run.problems if p not in result.report.problems),
+            *(
+                f"{name} appeared later, and nothing of this stream is in the file; "
+                "run the producer again, without --live"
+                for name in late_streams(run)
+            ),
+        ]
+
+    def _record(self, result: Result, lacks: Sequence[str]) -> Mapping[str, Any]:
+        """Return how the file was made; tell the result what is wrong with it."""
+        result.problems = [*self._problems(result), *lacks]
         return {
             **provenance.made_by(),
-            **Record.of(self.plan, self.limit, self.compression).texts(),
+            **Record.of(
+                self.plan,
+                inputs=self.inputs,
+                lost=self._lost(result),
+                nevents=self.limit,
+                compression=self.compression,
+            ).texts(),
             "versions": json.dumps(provenance.versions()),
             "digest": self.job.digest,
             "problems": json.dumps(result.problems),

@@ -6,8 +6,8 @@ After a mask, a centre or a pedestal has changed, the files made before are stal
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,9 @@ from smalldata_ana.parameters.record import describe_changes
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.choices import Choices
+from smalldata_ana.producing.inputs import NO_INPUTS, Inputs
 from smalldata_ana.producing.planning import Plan, in_numbers
+from smalldata_ana.producing.view import UNFINISHED
 from smalldata_ana.smalldata.layout import PRODUCER
 from smalldata_ana.sources.base import Run
 
@@ -35,6 +37,8 @@ class Record:
     constants : checksum of each calibration constant, by detector
     origins : where each of them came from, by detector
     choices : options that changed the parameters
+    inputs : files and folders that options gave
+    lost : what was missing of the files of the run, a sentence each
     nevents : how many events, the first ones, or None for all
     compression : of the file, or None
     """
@@ -43,19 +47,17 @@ class Record:
     constants: ByDetector
     origins: ByDetector
     choices: Choices
+    inputs: Inputs = NO_INPUTS
+    lost: Sequence[str] = ()
     nevents: int | None = None
     compression: str | None = None
 
     @classmethod
-    def of(cls, plan: Plan, nevents: int | None, compression: str | None) -> Self:
-        """Return the record of what is to be made."""
+    def of(cls, plan: Plan, **beside: Any) -> Self:
+        """Return the record of what a plan comes to; `beside` are the other values."""
+        job = plan.job
         return cls(
-            plan.job.resolved.record(),
-            plan.constants,
-            plan.job.origins,
-            plan.choices,
-            nevents,
-            compression,
+            job.resolved.record(), plan.constants, job.origins, plan.choices, **beside
         )
 
     @classmethod
@@ -65,21 +67,35 @@ class Record:
         Raises
         ------
         FileError
-            if it cannot be read, or is not a file of this producer
+            if it is not there, cannot be read, is not finished, or is not a file of
+            this producer
         """
         try:
             with h5py.File(path) as file:
-                group = file[PRODUCER]
-                texts = {key: _text(group[key]) for key in cls.__dataclass_fields__}
-        except (OSError, KeyError) as error:
+                if UNFINISHED in file.attrs:
+                    raise FileError(
+                        f"{path} is unfinished: a job with --live goes on, or was "
+                        "ended before the run"
+                    )
+                return cls._of_file(file)
+        except FileNotFoundError:
+            raise FileError(f"there is no file {path}; leave out --stale") from None
+        except (OSError, LookupError, TypeError, ValueError) as error:
             raise FileError(
                 f"{path} does not say how it was made; make it anew without --stale"
             ) from error
+
+    @classmethod
+    def _of_file(cls, file: h5py.File) -> Self:
+        group = file[PRODUCER]
+        texts = {field.name: _text(group[field.name]) for field in fields(cls)}
         return cls(
             texts["parameters"],
             json.loads(texts["constants"]),
             json.loads(texts["origins"]),
             Choices(**json.loads(texts["choices"])),
+            Inputs.read(texts["inputs"]),
+            json.loads(texts["lost"]),
             json.loads(texts["nevents"]),
             json.loads(texts["compression"]),
         )
@@ -91,6 +107,8 @@ class Record:
             "constants": json.dumps(self.constants),
             "origins": json.dumps(self.origins),
             "choices": json.dumps(asdict(self.choices)),
+            "inputs": self.inputs.text(),
+            "lost": json.dumps(list(self.lost)),
             "nevents": json.dumps(self.nevents),
             "compression": json.dumps(self.compression),
         }
@@ -107,6 +125,7 @@ class Record:
         return [
             *describe_changes(self.parameters, now.record()),
             *self._changed_constants(run),
+            *(f"no longer true: {p}" for p in self.lost if p not in run.problems),
         ]
 
     def _changed_constants(self, run: Run) -> Iterator[str]:

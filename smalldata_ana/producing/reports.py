@@ -21,12 +21,15 @@ class Report:
     without_data : events without data, by detector
     failures : errors of functions
     problems : what is wrong with the files of the run, as far as reading them showed
+    other_codes : events with event codes that were not seen in the run's first events
+        and have no dataset, by code
     """
 
     events: int = 0
     without_data: Counter[str] = field(default_factory=Counter)
     failures: Failures = field(default_factory=Failures)
     problems: set[str] = field(default_factory=set)
+    other_codes: Counter[int] = field(default_factory=Counter)
 
     def update(self, later: Self) -> None:
         """Add what is said of later events."""
@@ -34,6 +37,7 @@ class Report:
         self.without_data.update(later.without_data)
         self.failures.update(later.failures)
         self.problems |= later.problems
+        self.other_codes.update(later.other_codes)
 
     def to_json(self) -> str:
         """Return it as text, which `from_json` reads."""
@@ -43,6 +47,7 @@ class Report:
                 "without_data": self.without_data,
                 "failures": self.failures.as_dict(),
                 "problems": sorted(self.problems),
+                "other_codes": sorted(self.other_codes.items()),
             }
         )
 
@@ -55,6 +60,7 @@ class Report:
             Counter(values["without_data"]),
             Failures.from_dict(values["failures"]),
             set(values["problems"]),
+            Counter(dict(values["other_codes"])),
         )
 
 

@@ -66,12 +66,17 @@ class Rows:
     def beside(self, events: Indices) -> dict[str, Array]:
         """Return what is stored of events beside the detectors, by path.
 
+        Event codes that have no dataset are added to the report.
+
         Parameters
         ----------
         events : numbers of events in `run`
         """
         times = self.run.timestamps[events].astype(np.int64)
-        columns = {TIMESTAMP: times, **self.job.event_data.values(self.run, events)}
+        event_data = self.job.event_data
+        seen = event_data.seen(self.run, events)
+        self.report.other_codes.update(event_data.codes_left_out(seen))
+        columns = {TIMESTAMP: times, **event_data.values_of(seen)}
         names = [info.name for info in self.job.environment.values()]
         found = self.run.scalar_columns(names, events)
         for path, info in self.job.environment.items():

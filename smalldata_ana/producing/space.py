@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
@@ -13,7 +14,7 @@ from smalldata_ana.errors import FileError
 from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.part_file import tables_of
 from smalldata_ana.producing.planning import Plan
-from smalldata_ana.safe_files import make_folder
+from smalldata_ana.safe_files import asides, make_folder
 
 _COPIES = 2
 """The parts and the file are there at the same time."""
@@ -44,7 +45,8 @@ def check_room(target: Path, needed: int, parts: Path) -> None:
     ----------
     target : the file
     needed : what it takes with its parts, about [bytes]
-    parts : folder with those of its parts that are there already
+    parts : folder with those of its parts that are there already; they are used, and
+        what a job that was killed has left aside is removed
 
     Raises
     ------
@@ -59,8 +61,8 @@ def check_room(target: Path, needed: int, parts: Path) -> None:
         )
     if target.is_dir():
         raise FileError(f"cannot write {target}: it is a folder")
-    there = sum(path.stat().st_size for path in parts.glob("part_*.h5"))
-    _check(target, needed - there)
+    left = itertools.chain(parts.glob("part_*.h5"), asides(target))
+    _check(target, needed - sum(path.stat().st_size for path in left))
 
 
 def check_space_to_merge(plan: Plan, batches: Sequence[Batch], target: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
-from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.det_object import DetObject, Fields
 from smalldata_ana.errors import ConstantsError
 from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance
@@ -14,7 +14,7 @@ from smalldata_ana.producing.job import Parts
 from smalldata_ana.sources.base import Run, RunPart
 
 
-@dataclass(frozen=True)
+@dataclass
 class Station:
     """A run and its detectors, set up once in a process.
 
@@ -28,10 +28,16 @@ class Station:
     run: Run
     detectors: Sequence[DetObject]
     turns: bool = False
+    _known: set[str] = field(default_factory=set, init=False)
 
     @classmethod
-    def of(cls, job: Parts) -> Self:
+    def of(cls, job: Parts, described: Mapping[str, Fields] | None = None) -> Self:
         """Set up everything in a process that knows nothing but the job.
+
+        Parameters
+        ----------
+        job : the job
+        described : by detector, the results of its functions
 
         Raises
         ------
@@ -39,7 +45,8 @@ class Station:
             if the constants are not any more those that the job was made with
         """
         run = job.head.open()
-        detectors = build_detectors(run, job.resolved) if job.origins else []
+        wanted = bool(job.origins)
+        detectors = build_detectors(run, job.resolved, described) if wanted else []
         if provenance.origins(detectors) != job.origins:
             raise ConstantsError(
                 f"the constants of {run.experiment} run {run.number} have changed "
@@ -51,3 +58,8 @@ class Station:
         """Make the events of a task those of the run, if it does not have all."""
         if self.turns:
             self.run.turn_to(events)
+        self._known = set(self.run.problems)
+
+    def new_problems(self) -> set[str]:
+        """Return what was found to be wrong with the data since it turned to them."""
+        return set(self.run.problems) - self._known

@@ -2,11 +2,13 @@
 
 It has the names of the file that there will be, as virtual datasets, and is replaced
 as a whole when there are more parts; at the end the file itself takes its place.  Sums
-and results of the kind ``ragged_`` are in the final file only.
+and results of the kind ``ragged_`` are in the final file only.  A complete file of an
+earlier job is kept until then: nothing is shown.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +25,13 @@ from smalldata_ana.smalldata.batch import COUNT, length_path
 from smalldata_ana.smalldata.layout import CONFIGURATION, Layout
 from smalldata_ana.smalldata.parts import Location, locations
 
+logger = logging.getLogger(__name__)
+
 INTERVAL = 5.0
 """Between two views, at least [s]."""
+
+UNFINISHED = "unfinished"
+"""Attribute of a file that is a view, with how much it shows."""
 
 _SHARE = 20
 """How many times as long as making a view it stays, at least."""
@@ -51,6 +58,7 @@ class View:
         self._tables = part_file.tables_of(job)
         self._due = time.monotonic()
         self._shown = 0
+        self._told = False
 
     def publish(self, batches: Sequence[Batch]) -> None:
         """Show these batches, unless the last view is young or has them all.
@@ -60,7 +68,7 @@ class View:
         batches : whose parts are complete, in the order of the events
         """
         begin = time.monotonic()
-        if begin < self._due or len(batches) == self._shown:
+        if begin < self._due or len(batches) == self._shown or self._is_kept():
             return
         paths = [self._job.part_path(batch) for batch in batches]
         with replacing(self._target) as aside, h5py.File(aside, "w") as file:
@@ -70,10 +78,23 @@ class View:
                     if field.length is not Length.RAGGED:
                         _show(file, path, field, group, locations(layout)[path], paths)
             self._link_configuration(file)
-            file.attrs["unfinished"] = f"{len(batches)} finished batches"
+            file.attrs[UNFINISHED] = f"{len(batches)} finished batches"
         self._shown = len(batches)
         now = time.monotonic()
         self._due = now + max(INTERVAL, _SHARE * (now - begin))
+
+    def _is_kept(self) -> bool:
+        """Tell whether there is a complete file; say so once."""
+        if not _is_complete(self._target):
+            return False
+        if not self._told:
+            self._told = True
+            logger.warning(
+                "%s is complete, and stays until the new one is: there is no view of "
+                "what is finished",
+                self._target,
+            )
+        return True
 
     def _link_configuration(self, file: h5py.File) -> None:
         """Show what is written once and does not change."""
@@ -83,6 +104,17 @@ class View:
             self._configured = True
         beside = os.path.relpath(self._configuration, self._target.parent)
         file[CONFIGURATION] = h5py.ExternalLink(beside, CONFIGURATION)
+
+
+def _is_complete(path: Path) -> bool:
+    """Tell whether a file is there that is no view; it may be of any kind."""
+    try:
+        with h5py.File(path) as file:
+            return UNFINISHED not in file.attrs
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _with_lengths(layout: Layout) -> Layout:

@@ -9,13 +9,16 @@ import h5py
 import numpy as np
 
 from smalldata_ana.detector.protocol import Array
+from smalldata_ana.event_data.damage import GROUP as DAMAGE
 from smalldata_ana.producing import part_file, windows
 from smalldata_ana.producing.job import Job, Task
 from smalldata_ana.producing.reports import Done
 from smalldata_ana.producing.rows import Found, Rows, of_all_events
 from smalldata_ana.producing.station import Station
-from smalldata_ana.smalldata.batch import stacked
+from smalldata_ana.producing.windows import Windows
+from smalldata_ana.smalldata.batch import Column, stacked
 from smalldata_ana.smalldata.layout import TIMESTAMP
+from smalldata_ana.sources.base import Indices
 
 
 class Worker:
@@ -38,7 +41,7 @@ class Worker:
     @classmethod
     def of(cls, job: Job) -> Self:
         """Set up everything in a process that knows nothing but the job; `Station`."""
-        station = Station.of(job)
+        station = Station.of(job, job.fields)
         for detector in station.detectors:
             detector.freeze(job.fields[detector.name])
         return cls(job, station)
@@ -57,15 +60,17 @@ class Worker:
         beside = self._rows.beside(numbers)
         found = list(self._rows.of(numbers, beside))
         report = self._rows.report
-        report.problems |= set(self.run.problems)
-        with part_file.writing_part(self.job, task.batch, report) as file:
-            self._write(file, found, beside)
+        report.problems |= self._station.new_problems()
+        with part_file.writing_part(self.job, task.batch, task.events, report) as file:
+            columns = self._write_rows(file, found, beside)
+            self._write_windows(file, numbers, columns, beside)
             part_file.write_sums(file, self._rows.detectors)
         return Done(task.batch, report)
 
-    def _write(
+    def _write_rows(
         self, file: h5py.File, found: Sequence[Found], beside: Mapping[str, Array]
-    ) -> None:
+    ) -> Mapping[str, Column]:
+        """Write the rows of events, and return those of all events."""
         shared = [of_all_events(self.job, each) for each in found]
         columns = stacked(self._tables[""], shared, beside)
         part_file.write_rows(file, "", self._tables[""], [{}] * len(found), columns)
@@ -80,12 +85,19 @@ class Worker:
                 rows,
                 {f"{name}/{TIMESTAMP}": times[there]},
             )
-        windows.write_part(
-            file,
-            {
-                name: beside[f"damage/{name}"] == 1
-                for name in self.job.event_data.integrating
-            },
-            times,
-            {n: np.asarray(columns[path]) for n, path in self._summed.items()},
-        )
+        return columns
+
+    def _write_windows(
+        self,
+        file: h5py.File,
+        numbers: Indices,
+        columns: Mapping[str, Column],
+        beside: Mapping[str, Array],
+    ) -> None:
+        data = {n: np.asarray(columns[path]) for n, path in self._summed.items()}
+        for name in self.job.event_data.integrating:
+            there = beside[f"{DAMAGE}/{name}"] == 1
+            recorded = there.copy()
+            recorded[~there] = self.run.recorded(name, numbers[~there])
+            of_batch = Windows.of(recorded, there, beside[TIMESTAMP], data)
+            windows.write_part(file, name, of_batch)

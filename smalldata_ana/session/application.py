@@ -177,7 +177,7 @@ class SessionApp(Application):
                     xtc_dir=self.xtc_dir or None,
                     files=self.files or None,
                     calib_dir=self.calib_dir or None,
-                    live=self.live,
+                    live=self.live or None,
                     progress=progress,
                 )
 

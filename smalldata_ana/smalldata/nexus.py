@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from smalldata_ana.detector.sums import COUNT
 from smalldata_ana.smalldata.layout import CONFIGURATION, SUMS, TIMESTAMP
@@ -29,17 +31,26 @@ Axes = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class _Result:
-    """What a function gives for each event, with the axes of one event."""
+    """What a function gives for each event, with the axes of one event.
+
+    ``stamps`` is the path of the timestamps of these events.
+    """
 
     detector: str
     function: str
     dataset: h5py.Dataset
     axes: Axes
+    stamps: str
 
     @property
     def path(self) -> str:
         """Its path in the file."""
         return f"{self.detector}/{self.dataset.name.rsplit('/', 1)[-1]}"
+
+    @property
+    def time(self) -> tuple[str, str]:
+        """Name and path of its first axis."""
+        return "time", _time_of(self.stamps)
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def mark(file: h5py.File) -> None:
     """
     results = list(_results(file))
     _attach_scales(file, results)
-    _write_time(file)
+    _write_times(file, {TIMESTAMP, *(result.stamps for result in results)})
     write_plots(file, [*_curves(results), *_sums(file), *_numbers(results)])
 
 
@@ -94,14 +105,33 @@ def _say(group: h5py.Group, **attributes: object) -> None:
     group.attrs.update(attributes)
 
 
-def _write_time(file: h5py.File) -> None:
-    """Write the time of each event, which viewers can draw against."""
-    stamps = file[TIMESTAMP][()]
-    ns = (stamps >> 32) * 10**9 + (stamps & 0xFFFFFFFF)
-    begin = ns[0] if len(ns) else 0
-    time = file.create_dataset(TIME, data=(ns - begin) / 1e9)
-    time.attrs["units"] = "s"
-    time.attrs["long_name"] = "time since the first event"
+def _time_of(stamps: str) -> str:
+    """Return the path of the times for the timestamps at a path.
+
+    A detector that is slower than the run has timestamps, and times, of its own.
+    """
+    return "_".join([TIME, *stamps.split("/")[:-1]])
+
+
+def _write_times(file: h5py.File, stamps: Iterable[str]) -> None:
+    """Write the times of events, which viewers can draw against.
+
+    Parameters
+    ----------
+    file : open for writing
+    stamps : paths of their timestamps
+    """
+    begin = next(iter(_nanoseconds(file[TIMESTAMP])), 0)
+    for path in sorted(stamps):
+        seconds = (_nanoseconds(file[path]) - begin) / 1e9
+        time = file.create_dataset(_time_of(path), data=seconds)
+        time.attrs["units"] = "s"
+        time.attrs["long_name"] = "time since the first event of the run"
+
+
+def _nanoseconds(stamps: h5py.Dataset) -> npt.NDArray[np.int64]:
+    values: npt.NDArray[np.int64] = stamps[()]
+    return (values >> 32) * 10**9 + (values & 0xFFFFFFFF)
 
 
 def _write(entry: h5py.Group, plot: Plot) -> str:
@@ -155,12 +185,14 @@ def _results(file: h5py.File) -> Iterator[_Result]:
     """Yield the results with a row for each event."""
     for detector in _detectors(file):
         functions = _functions(file, detector)
+        own = f"{detector}/{TIMESTAMP}"
+        stamps = own if own in file else TIMESTAMP
         longest = sorted(functions, key=len, reverse=True)
         for key, dataset in file[detector].items():
             owner = next((f for f in longest if key.startswith(f"{f}_")), None)
-            if owner is not None and _by_event(file[TIMESTAMP], dataset):
+            if owner is not None and _by_event(file[stamps], dataset):
                 axes = _axes_of(dataset, functions[owner], file)
-                yield _Result(detector, owner, dataset, axes)
+                yield _Result(detector, owner, dataset, axes, stamps)
 
 
 def _by_event(stamps: h5py.Dataset, dataset: h5py.Dataset | h5py.Group) -> bool:
@@ -176,7 +208,7 @@ def _curves(results: Iterable[_Result]) -> Iterator[Plot]:
     for result in results:
         if result.axes and result.axes[-1][1]:
             name = result.path.replace("/", "_")
-            yield Plot(name, [result.path], [("time", TIME), *result.axes])
+            yield Plot(name, [result.path], [result.time, *result.axes])
 
 
 def _axes_of(
@@ -195,14 +227,15 @@ def _axes_of(
 
 def _numbers(results: Iterable[_Result]) -> Iterator[Plot]:
     """Yield the numbers of each function, those of the same unit in one plot."""
-    together: dict[tuple[str, str, str], list[str]] = {}
+    together: dict[tuple[str, str, str], list[_Result]] = {}
     for result in results:
         if result.dataset.ndim == 1:
             unit = result.dataset.attrs.get("units", "")
             key = result.detector, result.function, unit
-            together.setdefault(key, []).append(result.path)
-    for (detector, function, _), signals in together.items():
-        yield Plot(f"{detector}_{function}", signals, [("time", TIME)])
+            together.setdefault(key, []).append(result)
+    for (detector, function, _), alike in together.items():
+        signals = [result.path for result in alike]
+        yield Plot(f"{detector}_{function}", signals, [alike[0].time])
 
 
 def _sums(file: h5py.File) -> Iterator[Plot]:

@@ -64,6 +64,21 @@ class ScalarInfo:
     unit: str = ""
 
 
+def present(column: Array) -> npt.NDArray[np.bool_]:
+    """Tell for which events there is a value, or for an array any of its values.
+
+    Parameters
+    ----------
+    column : as `Run.scalar` returns it
+    """
+    rows = column.reshape(len(column), -1)
+    if column.dtype == object:
+        return np.asarray((rows != "").any(axis=1))
+    if column.dtype.kind != "f":
+        return np.ones(len(column), bool)
+    return np.asarray((~np.isnan(rows)).any(axis=1))
+
+
 @dataclass(frozen=True)
 class Extent:
     """How far a detector reaches, also where the data hold only some of its panels.
@@ -143,6 +158,12 @@ class RunPart(Protocol):
 
     def __len__(self) -> int:
         """Return the number of events."""
+
+    def checksum(self) -> str:
+        """Return a checksum of what there is of its events, and where.
+
+        It is another one when data that were missing have come, or were lost.
+        """
 
 
 class RunHead(Protocol):
@@ -224,6 +245,25 @@ class Run(Protocol):
 
     def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
         """Tell for each event whether the detector's stream has a part of it."""
+
+    def recorded(self, detector: str, events: Indices) -> npt.NDArray[np.bool_]:
+        """Tell of which events there were data of a detector, usable or not.
+
+        Parameters
+        ----------
+        detector : an area detector or another one, as the scalars begin with it
+        events : numbers of events in the run
+
+        Returns
+        -------
+        (events,) True also where the data are incomplete, damaged or cannot be read,
+        as far as the source can tell this from no data.
+
+        Raises
+        ------
+        DetectorNotFound
+            if the run has no such detector
+        """
 
     def read(self, detector: str, event: int, out: Array | None = None) -> Array | None:
         """Read one raw frame.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from smalldata_ana.errors import FileError
+
+T = TypeVar("T")
 
 HEADER = struct.Struct("<6I")
 """Time stamp (low, high), env, source, damage and type, extent."""
@@ -98,3 +100,17 @@ def on_disk(path: Path) -> Path:
     """Return the path of a file that may still be written: as it is called now."""
     writing = unfinished(path)
     return writing if writing.exists() and not path.exists() else path
+
+
+def reached(path: Path, by: Callable[[Path], T]) -> T:
+    """Return what a function finds at a path, also if the file is just being renamed.
+
+    Parameters
+    ----------
+    path : of a file that may still be written: as it is called in the end
+    by : the function
+    """
+    try:
+        return by(on_disk(path))
+    except FileNotFoundError:
+        return by(path)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.sources.base import Indices
+from smalldata_ana.sources.base import Array, Indices
 
 Timestamps = npt.NDArray[np.uint64]
 
@@ -92,6 +92,10 @@ class StreamEvents:
         rows = rows[rows < len(self.timestamps)]
         return self._rows(rows[among(self.timestamps[rows], timestamps)])
 
+    def arrays(self) -> tuple[Array, ...]:
+        """Return all that says which events there are, and where."""
+        return self.timestamps, self.whole, self.chunks, self.offsets, self.sizes
+
     def by_time(self) -> Self:
         """Return them in the order of time; nothing is copied if they are."""
         times = self.timestamps
@@ -136,6 +140,11 @@ class EventTable:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.timestamps)
+
+    def arrays(self) -> list[Array]:
+        """Return all that says which events there are, and where."""
+        streams = [array for stream in self.streams for array in stream.arrays()]
+        return [self.timestamps, self.steps, *streams]
 
     def contributed(self, streams: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Tell for each event whether all of these streams have a part of it."""

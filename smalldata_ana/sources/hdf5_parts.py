@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.sources.base import Indices
+from smalldata_ana.sources.run_parts import checksum_of
 
 if TYPE_CHECKING:
     from smalldata_ana.sources.hdf5_run import Hdf5Run
@@ -41,6 +42,12 @@ class Hdf5Part:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.rows)
+
+    def checksum(self) -> str:
+        """Return a checksum of what there is of its events, and where."""
+        return checksum_of(
+            [self.rows, self.timestamps, self.steps, *self.missing.values()]
+        )
 
     def between(self, begin: int, end: int) -> Self:
         """Return the events ``[begin, end)`` of these."""

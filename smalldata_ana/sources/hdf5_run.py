@@ -33,6 +33,7 @@ from smalldata_ana.sources.base import (
     PixelPositions,
     RunPart,
     ScalarInfo,
+    present,
 )
 from smalldata_ana.sources.constants import NAMES, Constant, Constants
 from smalldata_ana.sources.hdf5_contents import Contents, is_text, open_contents
@@ -110,6 +111,14 @@ class Hdf5Run:
         """Tell for each event whether the detector has data."""
         self._detector(detector)
         return ~self._part.missing[detector]
+
+    def recorded(self, detector: str, events: Indices) -> npt.NDArray[np.bool_]:
+        """Tell of which events the file has data of a detector."""
+        names = [name for name in self.scalars if name.split("/")[0] == detector]
+        if detector in self.detectors or not names:
+            return self.contributed(detector)[events]
+        columns = self.scalar_columns(names, events).values()
+        return np.asarray(np.any([present(column) for column in columns], axis=0))
 
     def read(self, detector: str, event: int, out: Array | None = None) -> Array | None:
         """Read one raw frame, or None where the detector has no data."""

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
+
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.places import hutch_of
+from smalldata_ana.sources.base import Run
 
 GENERATIONS = ("LCLS-I", "LCLS-II")
 """Generations of the data acquisition."""
+
+CODES_OF_LCLS_I = 256
+"""Number of event codes there, at most."""
 
 SOFT_XRAYS = 4
 """The destination of electrons that make soft X-rays (``SC_SXR``)."""
@@ -111,10 +117,27 @@ TABLE = (
 """The rules by begin of the experiment's name; the longest one that fits is taken."""
 
 
-def rule_for(
-    experiment: str, run_number: int, generation: str = "LCLS-II"
-) -> LightRule:
+def generation_of(run: Run) -> str:
+    """Return the generation of the data acquisition that a run is from.
+
+    The number of its event codes tells: at LCLS-I a code is one byte.
+    """
+    codes = run.event_codes(np.arange(0)).shape[1]
+    return "LCLS-I" if codes <= CODES_OF_LCLS_I else "LCLS-II"
+
+
+def rule_of_hutch(run: Run) -> LightRule:
+    """Return the rule for a run where no user says one; see `rule_for`."""
+    return rule_for(run.experiment, run.number, generation_of(run))
+
+
+def rule_for(experiment: str, run_number: int, generation: str) -> LightRule:
     """Return the rule for a run; `GENERIC` where the table has none.
+
+    Parameters
+    ----------
+    experiment, run_number : the run
+    generation : of the data acquisition, one of `GENERATIONS`
 
     Raises
     ------

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smalldata_ana.sources.base import Array, Indices, Run
-from smalldata_ana.sources.light_rules import Codes, LightRule, rule_for
+from smalldata_ana.sources.light_rules import Codes, LightRule, rule_of_hutch
 
 Status = npt.NDArray[np.int8]
 Mask = npt.NDArray[np.bool_]
@@ -58,9 +58,9 @@ def light_of(
     ----------
     run : the run
     events : numbers of events; default: all
-    rule : what the timing data mean; default: `rule_for` the run
+    rule : what the timing data mean; default: `rule_of_hutch`
     """
-    rule = rule or rule_for(run.experiment, run.number)
+    rule = rule or rule_of_hutch(run)
     told = rule.destination is not None and DESTINATION in run.scalars
     destinations = run.scalar(DESTINATION, events) if told else None
     return light_status(run.event_codes(events), rule, destinations)
@@ -162,7 +162,7 @@ def selections(run: Run, rule: LightRule | None = None) -> Mapping[str, Mask]:
     Parameters
     ----------
     run : the run
-    rule : what its event codes mean; default: `rule_for` the run
+    rule : what its event codes mean; default: `rule_of_hutch`
     """
-    rule = rule or rule_for(run.experiment, run.number)
+    rule = rule or rule_of_hutch(run)
     return LightSelections(run, rule)

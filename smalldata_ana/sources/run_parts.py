@@ -1,13 +1,18 @@
-"""Checks of the parts that a run is cut into; see `smalldata_ana.sources.base.Run`."""
+"""What the parts of all kinds of runs have in common: checks, and a checksum.
+
+See `smalldata_ana.sources.base.Run`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from smalldata_ana.errors import ParameterError
-from smalldata_ana.sources.base import Indices, RunPart
+from smalldata_ana.sources.base import Array, Indices, RunPart
 
 PartT = TypeVar("PartT", bound=RunPart)
 
@@ -64,3 +69,13 @@ def own_part(run: _Known, part: RunPart, kind: type[PartT]) -> PartT:
             f"{kind.__name__}"
         )
     return part
+
+
+def checksum_of(arrays: Iterable[Array]) -> str:
+    """Return a checksum of some arrays, of numbers or texts, in their order."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        text = array.dtype == object
+        found.update(repr(array.tolist()).encode() if text else array.tobytes())
+    return found.hexdigest()

@@ -27,6 +27,7 @@ from smalldata_ana.sources.datagrams import (
     HEADER,
     Service,
     on_disk,
+    reached,
     service_and_size,
     unfinished,
 )
@@ -126,6 +127,12 @@ class StreamIndex:
         return max(last, int(timestamps[-1]) if len(timestamps) else 0)
 
     @property
+    def size(self) -> int:
+        """Bytes of its files on disk, as far as they are known of."""
+        offsets = [] if self.offset_file is None else [self.offset_file]
+        return sum(_size(path) for path in [*self.files, *offsets])
+
+    @property
     def finished(self) -> bool:
         """True when nothing is added any more."""
         writing = any(unfinished(path).exists() for path in self.files)
@@ -162,7 +169,7 @@ class StreamIndex:
     # -- offset files ------------------------------------------------------------
 
     def _scan_offsets(self, path: Path) -> None:
-        with on_disk(path).open("rb") as file:
+        with reached(path, lambda now: now.open("rb")) as file:
             file.seek(self._position)
             rest = b""
             while self._damage is None and (block := file.read(_BLOCK)):
@@ -232,7 +239,7 @@ class StreamIndex:
 
     def _scan_data(self) -> None:
         while on_disk(self.files[self._chunk_read]).exists():
-            self._scan_headers(on_disk(self.files[self._chunk_read]))
+            self._scan_headers(self.files[self._chunk_read])
             if self._chunk_read + 1 == len(self.files):
                 return
             self._chunk_read += 1
@@ -240,7 +247,7 @@ class StreamIndex:
 
     def _scan_headers(self, path: Path) -> None:
         rows: list[tuple[int, int, int]] = []
-        with path.open("rb") as file:
+        with reached(path, lambda now: now.open("rb")) as file:
             descriptor, end = file.fileno(), os.fstat(file.fileno()).st_size
             while self._position + HEADER.size <= end:
                 header = os.pread(descriptor, HEADER.size, self._position)
@@ -294,7 +301,7 @@ class StreamIndex:
 
 def _size(path: Path) -> int:
     try:
-        return on_disk(path).stat().st_size
+        return reached(path, os.path.getsize)
     except FileNotFoundError:
         return -1
 

@@ -11,14 +11,15 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from smalldata_ana.errors import FileError, ParameterError, did_you_mean, listing
-from smalldata_ana.parameters.entry import Entry
+from smalldata_ana.parameters.entry import SUMS as ENTRY
+from smalldata_ana.parameters.entry import USUAL_SUMS, Entry
 from smalldata_ana.parameters.file import file_text
 from smalldata_ana.parameters.prod_config.evaluating import Evaluated, evaluate
-from smalldata_ana.parameters.prod_config.event_lists import event_of
+from smalldata_ana.parameters.prod_config.event_lists import INTEGRATED, event_of
 from smalldata_ana.parameters.prod_config.forms import SUMS
 from smalldata_ana.parameters.prod_config.reading import entries_of, listed
 from smalldata_ana.parameters.provenance import made
-from smalldata_ana.parameters.resolved import Resolved, by_detector
+from smalldata_ana.parameters.resolved import Definition, Resolved, by_detector
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.parameters.tables import EVENT, Table
 from smalldata_ana.parameters.user_code import DEFINE_DETS, CodeFile
@@ -63,7 +64,8 @@ def resolved_of_config(
     As in smalldata_tools, every detector of its lists takes part, a detector or EPICS
     value that the run does not have is left out, and if it has no function of sums, the
     calibrated images of all detectors are summed.  A function ``define_dets`` is called
-    when the detectors are made; those that it returns are as it made them.
+    when the detectors are made; those that it returns are as it made them, but for the
+    options of the command line.
 
     Parameters
     ----------
@@ -85,10 +87,20 @@ def resolved_of_config(
     runs = RunRange(run, run)
     evaluated = evaluate(code.path, runs)
     entries, table, notes = contents_of(evaluated, runs, present)
+    defines = DEFINE_DETS in evaluated.defined
+    if defines and evaluated.absent:
+        raise ParameterError(
+            f"{path}: no module {listing(evaluated.absent)}, which it imports, and "
+            f"{DEFINE_DETS} is executed here: install it, put it beside the file, or "
+            "leave out its import, or write that within try and except ImportError"
+        )
     for note in notes:
         if note.split()[0] != DEFINE_DETS:
             logger.warning("%s: %s", path, note)
-    entries += _of_listed(evaluated, entries, runs)
+    # Of those that are slow and absent, the event data tell.
+    slow = set(table.values.get(INTEGRATED, ()))
+    left_out = set() if present is None else slow - {*present}
+    entries += _of_listed(evaluated, entries, runs, left_out)
     tables = (table,) if table.values else ()
     return Resolved(
         run=run,
@@ -97,7 +109,7 @@ def resolved_of_config(
         sha256=code.sha256,
         text=file_text(experiment, entries, tables),
         tables=tables,
-        define_dets=code if DEFINE_DETS in evaluated.defined else None,
+        define_dets=Definition(code) if defines else None,
         may_lack=True,
     )
 
@@ -140,13 +152,18 @@ def contents_of(
 
 
 def _of_listed(
-    evaluated: Evaluated, entries: Sequence[Entry], runs: RunRange
+    evaluated: Evaluated,
+    entries: Sequence[Entry],
+    runs: RunRange,
+    left_out: Collection[str],
 ) -> Iterator[Entry]:
     """Return the entries that a detector has because the file lists it."""
     how = made("--config", file=str(evaluated.path))
-    has_sums = any(name in evaluated.functions for name in SUMS.values())
-    names = dict.fromkeys([e.detector for e in entries])
-    for name in sorted((listed(evaluated) or set()) | set(names)):
+    has_function = any(name in evaluated.functions for name in SUMS.values())
+    said = {(entry.detector, entry.kind) for entry in entries}
+    names = (listed(evaluated) or set()) - {*left_out}
+    for name in sorted(names | {entry.detector for entry in entries}):
         yield Entry(name, "use", runs, {"use": True}, made=how)
-        if not has_sums:
-            yield Entry(name, "sums", runs, {"sums": ["calib"]}, made=how)
+        if (name, ENTRY) not in said:
+            sums = {ENTRY: []} if has_function else USUAL_SUMS
+            yield Entry(name, ENTRY, runs, sums, made=how)

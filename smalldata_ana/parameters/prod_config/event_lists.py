@@ -16,7 +16,8 @@ from smalldata_ana.parameters.prod_config.forms import (
 )
 from smalldata_ana.parameters.tables import EVENT, Table
 
-_INTEGRATING = "integrating"
+INTEGRATED = "integrating"
+"""The parameter with the detectors that integrate over several events."""
 
 
 def event_of(evaluated: Evaluated) -> Table:
@@ -45,7 +46,7 @@ def event_of(evaluated: Evaluated) -> Table:
             f"{integrating[1]}, and there is one for all runs; ask for the runs apart"
         )
     elif integrating and integrating[0]:
-        values[_INTEGRATING] = integrating[0]
+        values[INTEGRATED] = integrating[0]
     model = table_kinds()[EVENT].model
     problems += [
         f"{_theirs(key, evaluated)}: {problem}"

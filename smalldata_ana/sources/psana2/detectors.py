@@ -83,6 +83,10 @@ class Interface:
         parts = [found[segment] for segment in self.segments]
         return None if any(part._xtc.damage for part in parts) else parts
 
+    def is_in(self, event: Any) -> bool:
+        """Tell whether any segment has data in an event, whole or damaged."""
+        return (self.detector, self.algorithm) in event._det_segments
+
     def value(self, method: Callable[[Any], Any], event: Any) -> Any:
         """Return what a method reads of an event, or None where a segment is missing.
 

@@ -13,6 +13,7 @@ from smalldata_ana.sources.event_table import EventTable
 from smalldata_ana.sources.psana2.mended import psana
 from smalldata_ana.sources.psana2.reading import configuration
 from smalldata_ana.sources.psana2.slow_values import ConfigurationChanges, SlowValues
+from smalldata_ana.sources.run_parts import checksum_of
 
 if TYPE_CHECKING:
     from smalldata_ana.sources.psana2.run import Psana2Run
@@ -68,6 +69,10 @@ class Psana2Part:
     def __len__(self) -> int:
         """Return the number of events."""
         return len(self.events)
+
+    def checksum(self) -> str:
+        """Return a checksum of what there is of its events, and where."""
+        return checksum_of([*self.events.arrays(), *self.slow.arrays()])
 
     def between(self, begin: int, end: int) -> Self:
         """Return the events ``[begin, end)`` of these."""

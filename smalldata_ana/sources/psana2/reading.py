@@ -14,7 +14,7 @@ from smalldata_ana.errors import FileError, RunNotFound, counted
 from smalldata_ana.sources.datagrams import (
     HEADER,
     Service,
-    on_disk,
+    reached,
     service_and_size,
 )
 from smalldata_ana.sources.event_table import EventTable, Place, StreamEvents
@@ -25,7 +25,7 @@ def configuration(path: Path) -> Any:
     from psana.dgram import Dgram
 
     try:
-        with on_disk(path).open("rb") as file:
+        with reached(path, lambda now: now.open("rb")) as file:
             header = file.read(HEADER.size)
             service, size = service_and_size(header.ljust(HEADER.size, b"\0"))
             if service is not Service.CONFIGURE:
@@ -158,7 +158,9 @@ class DatagramReader:
     def _descriptor(self, path: Path) -> int:
         with self._lock:
             if path not in self._descriptors:
-                self._descriptors[path] = os.open(on_disk(path), os.O_RDONLY)
+                self._descriptors[path] = reached(
+                    path, lambda now: os.open(now, os.O_RDONLY)
+                )
             return self._descriptors[path]
 
 

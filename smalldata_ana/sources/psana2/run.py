@@ -10,7 +10,7 @@ geometry.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,6 @@ from smalldata_ana.sources.base import (
     ScalarInfo,
 )
 from smalldata_ana.sources.constants import Constants
-from smalldata_ana.sources.event_table import EventTable
 from smalldata_ana.sources.psana2.detectors import (
     Interface,
     control_bits,
@@ -37,6 +36,7 @@ from smalldata_ana.sources.psana2.detectors import (
 )
 from smalldata_ana.sources.psana2.geometry import pixel_positions
 from smalldata_ana.sources.psana2.parts import Psana2Head, Psana2Part, RunSource
+from smalldata_ana.sources.psana2.presence import recorded, with_all_parts
 from smalldata_ana.sources.psana2.reading import DatagramReader
 from smalldata_ana.sources.psana2.values import owned, scalar_info, table
 from smalldata_ana.sources.run_parts import check_numbers, check_range, own_part
@@ -45,7 +45,6 @@ CODES = 288
 """How many event codes there are in LCLS-II's timing data."""
 
 _NO_FILE = -1
-_BLOCK = 4096
 _FRAME_RANK = 2
 
 
@@ -175,6 +174,14 @@ class Psana2Run:
     def contributed(self, detector: str) -> npt.NDArray[np.bool_]:
         """Tell for each event whether the detector's streams have a part of it."""
         return self._part.events.contributed(self._area(detector).streams)
+
+    def recorded(self, detector: str, events: Indices) -> npt.NDArray[np.bool_]:
+        """Tell of which events there were data of a detector; see `Run.recorded`."""
+        own = [i for i in self._interfaces if i.detector == detector]
+        if not own:
+            known = dict.fromkeys(i.detector for i in self._interfaces)
+            raise DetectorNotFound(unknown("detector", detector, known, self._where))
+        return recorded(self._part.events, own, events, self._event)
 
     # -- reading -----------------------------------------------------------------
 
@@ -364,7 +371,7 @@ class Psana2Run:
         if key not in self._first_numbers:
             complete = (
                 number
-                for number in _with_parts(self._first.events, interface.streams)
+                for number in with_all_parts(self._first.events, interface.streams)
                 if interface.parts(self._read(self._first, number, interface.streams))
             )
             self._first_numbers[key] = next(complete, None)
@@ -377,16 +384,6 @@ class Psana2Run:
         """Read what these streams have of an event."""
         timestamp = int(part.events.timestamps[number])
         return self._reader.event(part.events, timestamp, streams)
-
-
-def _with_parts(events: EventTable, streams: Sequence[int]) -> Iterator[int]:
-    """Yield the events that all of these streams have a part of.
-
-    They are looked for block by block: mostly the first is wanted, and a run is long.
-    """
-    for begin in range(0, len(events), _BLOCK):
-        block = events.between(begin, min(begin + _BLOCK, len(events)))
-        yield from (begin + np.flatnonzero(block.contributed(streams))).tolist()
 
 
 def _panels(shape: tuple[int, ...], interface: Interface) -> tuple[int, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -33,7 +35,9 @@ class ScannedRun(Psana2Run):
     listed : returns the files of the run that there are now
     constants_of : gives for the experiment what finds constants of its detectors; it
         has to be such that it can be pickled
-    live : True if the run may still grow
+    live : True to follow the run as it grows; False to take what is there, also of a
+        run that is being taken; None to follow it if its files are ``.inprogress``
+    patience : how long nothing may be new until the run is followed no longer [s]
 
     Attributes
     ----------
@@ -52,10 +56,12 @@ class ScannedRun(Psana2Run):
         listed: Callable[[], Sequence[StreamFiles]],
         constants_of: Callable[[str], ConstantsFor],
         *,
-        live: bool = False,
+        live: bool | None = None,
+        patience: float = math.inf,
     ) -> None:
         psana()
         self._listed = listed
+        self._patience = patience
         streams = listed()
         configured_by = tuple(s.offsets or s.data for s in streams)
         configurations = [configuration(path) for path in configured_by]
@@ -67,6 +73,10 @@ class ScannedRun(Psana2Run):
             ],
             growing=live or any(s.growing for s in streams),
         )
+        if live is False:
+            self.index.stop()
+        self._gave_up = False
+        self._size, self._heard = self.index.size, time.monotonic()
         self._decoder: Decoder = decoders.__getitem__
         experiment, number, begun = _identity(self.index, self._decoder)
         _warn_of_other_names(self.index, experiment, number)
@@ -83,10 +93,14 @@ class ScannedRun(Psana2Run):
     def refresh(self) -> int:
         """Look for events that were added since; return how many there are new.
 
-        The run has all its events then, also where it was turned to a part.
+        The run has all its events then, also where it was turned to a part.  If nothing
+        was new for too long, it is followed no longer.
         """
         with self._lock:
-            new = self.index.refresh()
+            before = len(self.index.events)
+            self.index.refresh()
+            self._stop_if_silent()
+            new = len(self.index.events) - before
             if new:
                 self._begin_with(self._all(self.experiment, self.number))
             else:
@@ -99,6 +113,24 @@ class ScannedRun(Psana2Run):
     def growing(self) -> bool:
         """True while the run is being taken."""
         return self.index.unfinished
+
+    @property
+    def silence(self) -> float:
+        """How long nothing was new of a run that is being taken, else 0 [s]."""
+        return time.monotonic() - self._heard if self.growing else 0.0
+
+    @property
+    def broken_off(self) -> bool:
+        """True if it was not finished when it was no longer followed."""
+        return self.index.broken_off
+
+    def _stop_if_silent(self) -> None:
+        size = self.index.size
+        if size != self._size:
+            self._size, self._heard = size, time.monotonic()
+        elif self.growing and self.silence >= self._patience:
+            self.index.stop()
+            self._gave_up = True
 
     def late_streams(self) -> list[str]:
         """Return the first files of streams that came after the run was opened.
@@ -117,7 +149,12 @@ class ScannedRun(Psana2Run):
     @property
     def problems(self) -> Sequence[str]:
         """What is wrong with the data, a sentence each."""
-        return [*self.index.problems(), *super().problems]
+        silent = f"nothing new came for {self._patience:g} s; more was not waited for"
+        return [
+            *([silent] if self._gave_up else []),
+            *self.index.problems(),
+            *super().problems,
+        ]
 
     def _all(self, experiment: str, number: int) -> Psana2Part:
         return Psana2Part(

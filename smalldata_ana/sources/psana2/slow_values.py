@@ -87,6 +87,11 @@ class SlowValues:
         """Return what events at these times see of them; the names are all kept."""
         return type(self)({k: u.seen_at(timestamps) for k, u in self._updates.items()})
 
+    def arrays(self) -> Iterator[Array]:
+        """Yield all that it is made of, in an order that depends on the names alone."""
+        for _, updates in sorted(self._updates.items()):
+            yield from (updates.times, updates.values)
+
     def infos(self) -> dict[str, ScalarInfo]:
         """Return what there is, by name."""
         return {
