@@ -24,6 +24,7 @@ from epix_run import (
     SHAPE,
 )
 
+from smalldata_ana import averaging
 from smalldata_ana.average_image import AverageImage, derived_name, image_name
 from smalldata_ana.averaging import average
 from smalldata_ana.errors import NameNotFound, NoDataError, ParameterError
@@ -211,6 +212,7 @@ def slow_median(monkeypatch, interrupts: int) -> None:
 
 def test_an_interrupt_while_finishing_keeps_all_events(run, monkeypatch):
     slow_median(monkeypatch, 1)
+    monkeypatch.setattr(averaging, "_TICK", 0.02)
     calls = []
     got = average(
         run, DET, events=ALL, median=True, progress=lambda *n: calls.append(n)

@@ -107,7 +107,10 @@ def test_average_in_sectors_is_that_of_pyfai(
     found = attached(func, source).process(counts)["azav"]
     # The corners are float32: of bins with a tenth of a pixel that is seen.
     filled = expected.count > 0.1
-    np.testing.assert_allclose(found[filled], expected.intensity[filled], rtol=2e-3)
+    values = expected.intensity[filled]
+    # pyFAI's first integration of a process differs by so much in one bin at times.
+    np.testing.assert_allclose(found[filled], values, rtol=5e-3)
+    assert np.median(np.abs(found[filled] / values - 1)) < 1e-5
     assert np.isnan(found[expected.count == 0]).all()
     parameters = func.params_as_dict()
     np.testing.assert_allclose(parameters["az"], np.arange(-165.0, 180, 30), rtol=1e-6)
