@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import threading
 import tomllib
 
 import matplotlib.pyplot as plt
@@ -26,6 +27,7 @@ from smalldata_ana.errors import (
 from smalldata_ana.places import places
 from smalldata_ana.session import extension
 from smalldata_ana.session.anaps import SmallDataAna_psana
+from smalldata_ana.session.background import Background
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
 RAW = session_run.frames()["epix100"].astype(float)
@@ -210,8 +212,10 @@ def test_fetching_an_image(anaps):
     first, second = anaps.AvImage("epix100"), anaps.AvImage("epix100", useFilter="on")
     assert anaps.getAvImage() is second
     assert anaps.getAvImage(imgName=first.name) is first
-    with pytest.raises(NameNotFound, match="'opal'"):
+    with pytest.raises(NameNotFound, match=r"'opal'.* AvImage\('opal'\) makes one"):
         anaps.getAvImage("opal")
+    with pytest.raises(DetectorNotFound, match="Did you mean 'opal'"):
+        anaps.getAvImage("opla")
     anaps.AvImage("opal")
     assert anaps.getAvImage("epix100") is second
     with pytest.raises(UsageError, match="there are 'epix100', 'opal'"):
@@ -258,6 +262,34 @@ def test_detector_object_is_kept_with_its_functions(anaps):
     det = anaps.addDetInfo("opal", common_mode=-1)
     assert anaps.opal is det
     assert anaps.addDetInfo("opal", common_mode=-1) is det
+    assert "opal" in dir(anaps)
+
+
+def test_detector_object_of_the_usual_correction_is_kept_too(anaps):
+    det = anaps.addDetInfo("opal")
+    assert anaps.addDetInfo("opal") is det
+    assert anaps.addDetInfo("opal", det.common_mode) is det
+
+
+def test_detectors_are_attributes_without_being_added(anaps):
+    assert {"opal", "opal_rms", "epix100"} <= set(dir(anaps))
+    assert anaps.det_objects == {}
+    det = anaps.opal
+    assert anaps.opal_iy is det.iy
+    assert not anaps.history()
+    assert anaps.opal is anaps.addDetInfo("opal") is det
+    with pytest.raises(AttributeError, match=r"Did you mean 'epix100'\?"):
+        _ = anaps.epix10
+
+
+def test_only_names_that_people_type_wait_for_the_run(run):
+    there = threading.Event()
+    anaps = SmallDataAna_psana(Background(lambda: there.wait() and run, "open"))
+    assert "opal" not in dir(anaps)
+    with pytest.raises(AttributeError, match="_repr_html_"):
+        _ = anaps._repr_html_
+    threading.Timer(0.2, there.set).start()
+    assert anaps.opal.shape == session_run.SHAPES["opal"]
     assert "opal" in dir(anaps)
 
 

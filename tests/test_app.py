@@ -328,18 +328,24 @@ def test_end_of_input_at_a_question_is_an_error(monkeypatch):
         raise EOFError
 
     monkeypatch.setattr("builtins.input", end)
-    with pytest.raises(UsageError, match="no answer"):
+    with pytest.raises(UsageError, match="no detector was chosen; there are 'a', 'b'"):
         prompts.choose("detector", ["a", "b"], ask=True)
 
 
-def test_a_question_is_asked_three_times_at_most(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("answer", "meaning"), [("", "b"), ("1", "a"), ("a", "a"), ("2", "2")]
+)
+def test_a_choice_is_asked_for_until_the_answer_makes_sense(
+    monkeypatch, capsys, answer, meaning
+):
     monkeypatch.setattr(prompts, "somebody_there", lambda: True)
-    pasted = iter(["x = 1", "y = 2", "z = 3", "a"])
-    monkeypatch.setattr("builtins.input", lambda question: next(pasted))
-    with pytest.raises(UsageError, match=r"which detector.*'a', 'b'; name one"):
-        prompts.choose("detector", ["a", "b"], ask=True)
-    assert next(pasted) == "a"
-    assert capsys.readouterr().out.count("is none of them") == 3
+    typed = iter(["x", "?", "y", "z", "0", "4", answer])
+    monkeypatch.setattr("builtins.input", lambda question: next(typed))
+    names = ["a", "b", "2"]
+    assert prompts.choose("detector", names, default="b", ask=True) == meaning
+    said = capsys.readouterr().out
+    assert said.count("is none of 'a', 'b', '2'") == 5
+    assert "Enter takes the name in brackets" in said
 
 
 def test_background_raises_the_error_each_time():

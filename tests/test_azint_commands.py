@@ -18,6 +18,7 @@ from ring_run import (
     session,
     true_center,
 )
+from terminal import Talk
 
 from smalldata_ana.ana_funcs.polarization import PolarizationFit
 from smalldata_ana.ana_funcs.roi import ROIFunc
@@ -25,8 +26,8 @@ from smalldata_ana.errors import NameNotFound, ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.session.azint_plots import plot_azint
-from smalldata_ana.session.beam_questions import beam_values, with_polarization
-from smalldata_ana.session.tools.dialogue import Dialogue
+from smalldata_ana.session.beam_questions import beam_values, unknown_of_beam
+from smalldata_ana.units import wavelength
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,21 @@ def peak(found, near):
     part = np.abs(found.x - near) < 0.06
     height = found.values[0, part] - np.nanmin(found.values[0, part])
     return np.average(found.x[part], weights=height)
+
+
+# ---- names ---------------------------------------------------------------------------
+
+
+def test_an_integration_is_an_attribute_of_its_detector(anaps, beam, capsys):
+    tool = anaps.addAzInt(DETECTOR, name="az11", **beam)
+    det = anaps.det_objects[DETECTOR]
+    assert det.az11 is tool.value
+    assert anaps.addDetInfo(DETECTOR) is det
+    assert "gone" not in capsys.readouterr().out
+    anaps.addDetInfo(DETECTOR, common_mode=-1 if det.common_mode != -1 else 0)
+    assert "its functions are gone" in capsys.readouterr().out
+    with pytest.raises(AttributeError, match="az11"):
+        _ = anaps.det_objects[DETECTOR].az11
 
 
 # ---- results -------------------------------------------------------------------------
@@ -187,32 +203,102 @@ def test_polarization_that_the_image_contradicts_is_told(anaps, beam, capsys):
     assert "given as 'horizontal', but" in capsys.readouterr().out
 
 
+def asked(anaps, talk, look=None, **given):
+    return beam_values(anaps, DETECTOR, given, look=look, dialogue=talk.dialogue)
+
+
 def test_somebody_is_asked_until_the_answer_makes_sense(anaps):
-    given = iter(["[1, 2, 3]", "10, 20", "-5", "?", "60", "9500", "9.5"])
-    said = []
-    dialogue = Dialogue(lambda prompt: next(given), said.append)
-    values = beam_values(anaps, DETECTOR, {"tx": 1.0, "ty": None}, dialogue=dialogue)
+    talk = Talk("[1, 2, 3]", "10, 20", "-5", "?", "60", "9500", "9.5")
+    values = asked(anaps, talk, tx=1.0, ty=None)
     assert values == {"tx": 1, "center": [10, 20], "dis_to_sam": 60, "eBeam": 9.5}
-    assert any("must be above 0" in text for text in said)
+    assert any("must be above 0" in text for text in talk.lines)
 
 
-def test_polarization_is_asked_for_beside_what_the_image_shows():
-    given = iter(["diagonal", "2", "0.1"])
-    said = []
-    dialogue = Dialogue(lambda prompt: next(given), said.append)
-    fit = PolarizationFit(0.1, 0.01, 0.0, 0.02)
-    values = with_polarization({}, fit, DETECTOR, dialogue)
-    assert values == {"polarization": 0.1}
-    assert "fits vertical" in said[0]
-    assert any("no polarization 'diagonal'" in text for text in said)
+def test_no_answer_goes_back_to_the_question_before(anaps):
+    talk = Talk("10 20", "80", "", "75.5", KeyboardInterrupt, "", "9.5")
+    values = asked(anaps, talk)
+    assert values == {"center": [10, 20], "dis_to_sam": 75.5, "eBeam": 9.5}
+    center, distance, energy = talk.prompts[:3]
+    assert "center" in center
+    shown = ["[80] ", "", "[75.5] ", ""]
+    asked_again = [
+        f"{p}{s}" for p, s in zip([distance, energy] * 2, shown, strict=True)
+    ]
+    assert talk.prompts[3:] == asked_again
 
 
-def test_no_answer_is_an_error(anaps):
-    dialogue = Dialogue(lambda prompt: "", lambda text: None)
-    with pytest.raises(UsageError, match="needs center"):
-        beam_values(anaps, DETECTOR, {}, dialogue=dialogue)
-    with pytest.raises(UsageError, match="never assumed"):
-        with_polarization({}, None, DETECTOR, dialogue)
+def test_questions_that_are_left_name_what_is_missing_and_keep_the_answers(anaps):
+    with pytest.raises(
+        UsageError, match=r"needs center \[um\] and dis_to_sam \[mm\] a"
+    ):
+        asked(anaps, Talk(""))
+    talk = Talk("10, 20.5", "", KeyboardInterrupt)
+    with pytest.raises(UsageError, match=r"needs dis_to_sam \[mm\] and eBeam \[keV\]:"):
+        asked(anaps, talk)
+    talk = Talk("", "80", KeyboardInterrupt, KeyboardInterrupt, KeyboardInterrupt)
+    with pytest.raises(UsageError, match=r"needs eBeam \[keV\]:"):
+        asked(anaps, talk)
+    assert talk.prompts[0].endswith("[10, 20.5] ")
+    assert asked(anaps, Talk("", "", "9.5"))["eBeam"] == 9.5
+    left = [KeyboardInterrupt] * 2
+    with pytest.raises(UsageError, match="the answers are offered"):
+        asked(anaps, Talk("", *left))
+
+
+VERTICAL = PolarizationFit(0.1, 0.01, 0.0, 0.02)
+BEAM = {"center": [0.0, 0.0], "dis_to_sam": 80.0, "eBeam": 9.5}
+
+
+def test_polarization_is_asked_for_beside_what_the_image_shows(anaps):
+    talk = Talk("diagonal", "2", "?", "0.1")
+    values = asked(anaps, talk, lambda values: VERTICAL, **BEAM)
+    assert values == BEAM | {"polarization": 0.1}
+    assert "fits vertical" in talk.lines[0]
+    assert any("no polarization 'diagonal'" in text for text in talk.lines)
+    assert any("scattering is weak along" in text for text in talk.lines)
+
+
+def test_a_typed_polarization_that_the_image_contradicts_is_asked_about(anaps):
+    talk = Talk("horizontal", "?", "", "0.9", KeyboardInterrupt, "vertical")
+    values = asked(anaps, talk, lambda values: VERTICAL, **BEAM)
+    assert values["polarization"] == "vertical"
+    keep = [text for text in talk.prompts if "keep it?" in text]
+    assert "fits vertical polarization, not horizontal; keep it? (y/n) [n]" in keep[0]
+    assert "not 0.9; keep it?" in keep[-1]
+    kept = asked(anaps, Talk("horizontal", "y"), lambda values: VERTICAL, **BEAM)
+    assert kept["polarization"] == "horizontal"
+    unsure = PolarizationFit(0.0, 0.1, 0.5, 0.1)
+    again = asked(anaps, Talk("horizontal"), lambda values: unsure, **BEAM)
+    assert again["polarization"] == "horizontal"
+
+
+def test_from_the_polarization_it_goes_back_to_the_energy(anaps):
+    seen = []
+    talk = Talk("9.5", "", "9.6", "vertical")
+    given = {"center": [0, 0], "dis_to_sam": 80}
+    values = asked(anaps, talk, lambda values: seen.append(dict(values)), **given)
+    assert (values["eBeam"], values["polarization"]) == (9.6, "vertical")
+    assert [values["eBeam"] for values in seen] == [9.5, 9.6]
+    anaps.beam_answers.clear()
+    with pytest.raises(UsageError, match=r"polarization of .* never assumed"):
+        asked(anaps, Talk(""), lambda values: None, **{**BEAM, "eBeam": 9.6})
+
+
+def test_what_is_not_known_of_the_beam_is_told(anaps, beam):
+    assert "dis_to_sam [mm] and eBeam [keV] not known" in unknown_of_beam(
+        anaps, DETECTOR
+    )
+    entry = Entry(DETECTOR, "geometry", RunRange(3), {"dis_to_sam": 80.0})
+    anaps.pending.append(entry)
+    assert ": eBeam [keV] not known yet; what needs it" in unknown_of_beam(
+        anaps, DETECTOR
+    )
+    follows = {"eBeam": {"pv": "no:such:variable"}, "center": [0, 0]}
+    anaps.pending[:] = [Entry(DETECTOR, "geometry", RunRange(3), follows)]
+    assert ": dis_to_sam [mm] not known" in unknown_of_beam(anaps, DETECTOR)
+    anaps.pending.clear()
+    anaps.addAzInt(DETECTOR, **beam)
+    assert unknown_of_beam(anaps, DETECTOR) == ""
 
 
 def test_names_of_integrations(anaps, beam):
@@ -290,6 +376,27 @@ def test_variation_of_the_centre_is_straight_in_the_middle(anaps, beam):
     assert plt.get_fignums() == before
 
 
+def test_the_dots_are_on_a_ring_and_not_on_the_glow(anaps, average, beam):
+    del beam["polarization"]
+    row, column = average.geometry.image_from_um(*beam["center"])
+    ix, iy = average.geometry.ix, average.geometry.iy
+    radius = np.hypot(ix - row, iy - column)
+    glow = np.where(radius > 20, 1e4 * np.exp(-(radius - 20) / 8), 0.1)
+    rings = 30 * np.exp(-0.5 * ((radius - 120) / 2) ** 2)
+    options = {"qBin": 0.01, "varCenter": 300, "inImage": glow + rings} | beam
+    tool = anaps.AzInt_centerVar(DETECTOR, **options)
+    x, y = tool.value.center_um
+    spread = spreads(tool)
+    assert spread.pop(f"x = {x:.0f}, y = {y:.0f} µm") < 0.025
+    assert min(spread.values()) > 0.03
+    angle = np.arctan(120e-3 * average.geometry.pixel_size / DISTANCE)
+    q = 4 * np.pi / wavelength(ENERGY) * np.sin(angle / 2)
+    for drawn in (ax.lines[0] for ax in tool.figure.figure.axes if ax.lines):
+        np.testing.assert_allclose(drawn.get_xdata(), q, atol=0.04)
+    without = anaps.AzInt_centerVar(DETECTOR, **(options | {"inImage": rings}))
+    assert without.glow_end == 0
+
+
 def test_the_varied_centre_is_a_tool(anaps, beam):
     del beam["polarization"]
     x, y = beam.pop("center")
@@ -312,6 +419,8 @@ def test_the_varied_centre_is_a_tool(anaps, beam):
     assert "center = " in repr(tool)
     with pytest.raises(ParameterError, match="center"):
         tool.move(np.nan, 0)
+    with pytest.raises(ParameterError, match=r"outside .* at most 10 times"):
+        tool.move(1e6, 1e6)
     np.testing.assert_allclose(tool.value.center_um, (x, y))
     entry = tool.accept()
     assert (entry.kind, entry.made["how"]) == ("geometry", "AzInt_centerVar")

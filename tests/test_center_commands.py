@@ -84,6 +84,15 @@ def test_points_of_a_circle_give_its_centre(anaps, average):
     np.testing.assert_allclose(fit.radius_um, [radius], atol=0.01)
 
 
+def test_what_are_no_points_is_told(anaps):
+    for points in ("abc", 5, [object()] * 3, [[1, 2], [3, "x"], [5, 6]]):
+        with pytest.raises(ParameterError, match=r"points .*row and column of each"):
+            anaps.FitCircleMouse(DETECTOR, points=points)
+    for ring in ("abc", (1, 2)):
+        with pytest.raises(ParameterError, match="not three numbers: row, column and"):
+            anaps.FitCircle(DETECTOR, ring=ring)
+
+
 def test_points_of_two_rings_share_their_centre(anaps, average):
     center = (20600.0, 21500.0)
     rings = [on_ring(average, center, r, [10, 130, 250]) for r in (5000.0, 9000.0)]
@@ -129,7 +138,7 @@ def test_azimuth_without_a_centre_says_where_to_get_one(anaps):
 
 def test_no_rings_is_an_error(anaps, average):
     noise = np.random.default_rng(1).normal(size=average.shape)
-    with pytest.raises(BeamCenterError, match="no rings are seen"):
+    with pytest.raises(BeamCenterError, match=r"no rings are seen.*FitCircleMouse"):
         anaps.FitCircleAuto(DETECTOR, inImage=noise)
 
 
@@ -219,6 +228,19 @@ def test_accepted_centre_becomes_the_geometry_and_is_exported(anaps, tmp_path):
     assert geometry["made"]["image"] == tool.average.name
 
 
+def test_what_is_not_known_beside_the_centre_is_told(anaps, capsys):
+    ring = anaps.FitCircle(DETECTOR, ring=(10, 20, 30), plotIt=False)
+    assert "\n" not in repr(ring.value)
+    assert repr(ring.value) == f"<RingFit: {ring.summary()}>"
+    ring.accept()
+    said = capsys.readouterr().out
+    assert "note: cspad140k: dis_to_sam [mm] and eBeam [keV] not known yet" in said
+    values = {"dis_to_sam": 50.0, "eBeam": 9.5}
+    anaps.pending.append(Entry(DETECTOR, "geometry", RunRange(3), values))
+    ring.accept()
+    assert "not known" not in capsys.readouterr().out
+
+
 def test_a_new_centre_keeps_what_else_is_known(anaps):
     values = {"center": [0.0, 0.0], "center_err": [1.0, 1.0], "dis_to_sam": 50.0}
     known = Entry(DETECTOR, "geometry", RunRange(3), values)
@@ -289,6 +311,22 @@ def test_points_on_two_rings_are_not_accepted_and_three_points_are(anaps, averag
     entry = tool.accept()
     assert "three points cannot be checked" in entry.made["notes"]
     assert "three points cannot be checked" in tool.summary()
+
+
+def test_points_that_agree_by_chance_are_told_by_the_picture(anaps, average):
+    center, told = true_center(anaps.run), "the picture is not sharp about this centre"
+    one, other = (
+        on_ring(average, center, radius, [20, 110, 200, 290])
+        for radius in (9000.0, 15000.0)
+    )
+    right = anaps.FitCircle(points=one, inImage=average, plotIt=False)
+    assert told not in right.summary()
+    wrong = anaps.FitCircle(
+        points=[*one[:2], *other[2:]], inImage=average, plotIt=False
+    )
+    assert wrong.value.quality > 0
+    assert told in wrong.summary()
+    assert told in wrong.accept().made["notes"]
 
 
 def test_errors_that_are_lost_are_told(anaps, average, capsys):

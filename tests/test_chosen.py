@@ -56,7 +56,9 @@ def test_a_damaged_file_does_not_hide_the_image(anaps, caplog):
     anaps.AvImage("opal", numEvts=4)
     anaps.places.params.write_text("this is no TOML")
     assert not masks_of(anaps)
-    assert "not shown" in caplog.text
+    (warning,) = caplog.messages
+    assert "this is no TOML" not in warning
+    assert "is not TOML" in warning
 
 
 def tools_of(anaps):
@@ -82,9 +84,48 @@ def test_each_tool_shows_all_that_was_chosen(anaps, monkeypatch):
     plt.close("all")
 
 
-def test_a_tool_opens_although_the_file_is_damaged(anaps, caplog):
+WITH_A_WRONG_LINE = """
+schema = "smalldata-ana-params/1"
+experiment = "xpptut15"
+[[detector.epix100.roi]]
+runs = "1-"
+ROY = [[0, 1], [4, 20], [5, 15]]
+[[detector.opal.roi]]
+runs = "1-"
+name = "spot"
+ROI = [[2, 8], [3, 9]]
+"""
+
+
+@pytest.mark.parametrize("text", ["this is no TOML", WITH_A_WRONG_LINE])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "SelectRegion",
+        "SelectRegionDroplet",
+        "MakeMask",
+        "suggestMask",
+        "FitCircleMouse",
+    ],
+)
+def test_a_tool_opens_although_the_file_is_damaged(anaps, caplog, command, text):
     anaps.AvImage("opal", numEvts=4)
-    anaps.places.params.write_text("this is no TOML")
-    assert anaps.FitCircleMouse("opal").figure.canvas
-    assert "not shown" in caplog.text
+    anaps.places.params.write_text(text)
+    assert getattr(anaps, command)("opal")
+    axes = [ax for number in plt.get_fignums() for ax in plt.figure(number).axes]
+    written = {text.get_text() for ax in axes for text in ax.texts}
+    assert ("spot" in written) == (text == WITH_A_WRONG_LINE)
+    assert len(caplog.messages) == 1
+    plt.close("all")
+
+
+def test_a_tool_opens_although_a_mask_is_gone(anaps, caplog):
+    anaps.AvImage("opal", numEvts=4)
+    anaps.MakeMask("opal", shapes=[{"shape": "edges"}]).accept()
+    anaps.exportParams()
+    for path in (anaps.places.params.parent / "masks").iterdir():
+        path.unlink()
+    assert anaps.MakeMask("opal").picture
+    assert not masks_of(anaps)
+    assert "masks are not shown: there is no mask" in caplog.text
     plt.close("all")

@@ -149,7 +149,10 @@ def test_the_report_of_an_entry_that_applies_to_all_its_runs(session):
     for runs in ("12-", "14-15"):
         RoiTool(session, "jungfrau1M", ROI=BOX).accept("A")
         report = export_params(session, runs=runs)
-    assert str(report).endswith("takes effect for runs 14-15")
+    assert str(report).endswith(
+        "takes effect for runs 14-15\n"
+        "  note: runs 14-15 are without the run of this session, 12"
+    )
 
 
 @pytest.mark.parametrize(

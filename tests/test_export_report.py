@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from smalldata_ana.detector.mask_entries import mask_entry
-from smalldata_ana.errors import FileError, ParameterError
+from smalldata_ana.errors import FileError, ParameterError, UsageError
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.file import ParameterFile, problems_of_file
 from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.places import places
 from smalldata_ana.session import export
 from smalldata_ana.session.export import export_params
+from smalldata_ana.session.regions import Regions
+from smalldata_ana.session.state import SessionState
+from smalldata_ana.session.tools.roi import RoiTool
 
 BOX = [[0, 1], [4, 20], [5, 15]]
 OTHER = [[1, 2], [4, 20], [5, 15]]
@@ -21,8 +24,9 @@ OTHER = [[1, 2], [4, 20], [5, 15]]
 @pytest.fixture
 def session(tmp_path):
     where = places("xpptut15", params=tmp_path / "p.toml")
-    run = SimpleNamespace(number=12, experiment="xpptut15")
-    return SimpleNamespace(run=run, places=where, pending=[], interactive=True)
+    detectors = {"det": SimpleNamespace(shape=(2, 24, 16))}
+    run = SimpleNamespace(number=12, experiment="xpptut15", detectors=detectors)
+    return SessionState(run, places_of=lambda experiment: where)
 
 
 def accept(session, kind="roi", name="A", **values):
@@ -48,6 +52,31 @@ def test_what_is_replaced_is_said_value_by_value(session):
 def test_what_is_new_replaces_nothing(session):
     accept(session, ROI=BOX)
     assert "instead" not in str(export_params(session))
+
+
+def test_what_is_removed_is_switched_off(session):
+    accept(session, ROI=BOX)
+    export_params(session, "1-")
+    Regions(session).remove("A")
+    text = str(export_params(session))
+    assert "    switched off\n" in text
+    assert "      enabled: True -> False\n" in text
+    assert "ROI =" not in text
+
+
+def test_the_run_of_the_session_is_missed(session):
+    accept(session, ROI=BOX)
+    text = str(export_params(session, "20-"))
+    assert text.endswith("note: runs 20- are without the run of this session, 12")
+
+
+def test_what_is_drawn_and_not_accepted_is_noted(session):
+    tool = RoiTool(session, "det", ROI=OTHER)
+    with pytest.raises(UsageError, match="nothing to export\nnot accepted: <RoiTool"):
+        export_params(session)
+    accept(session, ROI=BOX)
+    text = str(export_params(session))
+    assert text.endswith(f"note: not accepted: {tool!r}; .accept() takes it")
 
 
 def test_the_same_again(session):

@@ -81,6 +81,7 @@ def test_variables_that_give_no_number(run, name, message):
         ({"pv": 3}, "pv"),
         ({"pv": "a", "ofset": 1.0}, r"Did you mean 'offset'\?"),
         ({"pv": "a", "offset": "b"}, "offset"),
+        ({"pv": 3, "ofset": 1}, r"pv = 3 is not the name .* Did you mean 'offset'\?"),
         ({"pv": "a", "scale": float("nan")}, "scale"),
     ],
 )

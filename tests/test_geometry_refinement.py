@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +54,18 @@ def test_the_truth_is_found_within_its_errors(fixed, free, start):
     assert found.center_err is not None
     assert max(found.center_err) < 10
     assert max(found.tilt_err or (1,)) < 0.05
+
+
+def test_rounds_are_counted():
+    rounds = []
+    image = picture(FLAT, TRUTH, LAB6)
+    refine_geometry(
+        image, FLAT, "LaB6", TRUTH, progress=lambda *told: rounds.append(told)
+    )
+    done, most = zip(*rounds, strict=True)
+    assert list(done) == list(range(len(rounds)))
+    assert set(most) == {24}
+    assert len(rounds) > 2
 
 
 def test_few_photons_have_larger_errors_and_the_truth_within():
@@ -195,6 +209,18 @@ def test_wrong_arguments(change, match):
     given = {"image": image, "positions": FLAT, "calibrant": "LaB6", "start": TRUTH}
     with pytest.raises(ParameterError, match=match):
         refine_geometry(**(given | change))
+
+
+def test_pyfai_says_nothing_of_itself():
+    script = (
+        "import logging; logging.basicConfig()\n"
+        "from smalldata_ana.geometry_refinement.calibrants import ring_spacings\n"
+        "ring_spacings('LaB6')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
 
 
 def test_the_names_are_those_of_pyfai():

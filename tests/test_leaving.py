@@ -16,6 +16,8 @@ from smalldata_ana.parameters.run_range import RunRange
 from smalldata_ana.places import places
 from smalldata_ana.session import leaving
 from smalldata_ana.session.leaving import may_leave
+from smalldata_ana.session.state import SessionState
+from smalldata_ana.session.tools.roi import RoiTool
 
 ACCEPT = (
     "from smalldata_ana.parameters.entry import Entry; "
@@ -30,10 +32,12 @@ QUESTION = r"Export 1 accepted entry to .*p\.toml\? \(y/n\) "
 @pytest.fixture
 def session(tmp_path):
     where = places("xpptut15", params=tmp_path / "p.toml")
-    run = SimpleNamespace(number=12, experiment="xpptut15")
+    detectors = {"det": SimpleNamespace(shape=(24, 16))}
+    run = SimpleNamespace(number=12, experiment="xpptut15", detectors=detectors)
+    session = SessionState(run, places_of=lambda experiment: where, interactive=True)
     box = {"ROI": [[0, 1], [4, 20], [5, 15]]}
-    entry = Entry("det", "roi", RunRange(12), box, "A")
-    return SimpleNamespace(run=run, places=where, pending=[entry], interactive=True)
+    session.pending.append(Entry("det", "roi", RunRange(12), box, "A"))
+    return session
 
 
 @pytest.mark.parametrize(
@@ -86,12 +90,36 @@ def test_leaving_with_nothing_pending_asks_nothing(session):
     assert may_leave(session, Talk().dialogue)
 
 
+@pytest.mark.parametrize(
+    ("answers", "leaves"),
+    [(["y"], True), (["n"], False), ([""], False), ([KeyboardInterrupt], False)],
+)
+def test_what_is_drawn_and_not_accepted_is_asked_for(session, capsys, answers, leaves):
+    session.pending.clear()
+    tool = RoiTool(session, "det", ROI=[[2, 8], [3, 9]])
+    talk = Talk(*answers)
+    assert may_leave(session, talk.dialogue) == leaves
+    assert talk.prompts == ["Leave without accepting? (y/n) "]
+    assert f"not accepted: {tool!r}" in capsys.readouterr().out
+
+
+def test_one_question_is_asked_about_all(session, capsys):
+    tool = RoiTool(session, "det", ROI=[[2, 8], [3, 9]])
+    talk = Talk("")
+    assert not may_leave(session, talk.dialogue)
+    (prompt,) = talk.prompts
+    assert "Export 1 accepted entry" in prompt
+    said = capsys.readouterr().out
+    assert "not exported: detector.det.roi 'A'" in said
+    assert f"not accepted: {tool!r}" in said
+
+
 @pytest.mark.parametrize("what", ["interactive", "somebody"])
 def test_nobody_is_asked_who_is_not_there(session, monkeypatch, capsys, what):
     monkeypatch.setattr(leaving, "somebody_there", lambda: what != "somebody")
     session.interactive = what != "interactive"
     assert may_leave(session)
-    assert "1 accepted entry not exported" in capsys.readouterr().out
+    assert "not exported: detector.det.roi 'A'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
@@ -126,6 +154,25 @@ def test_a_wrong_file_does_not_end_the_session(start, tmp_path):  # noqa: F811
     shell.sendline("exit")
     shell.expect(pexpect.EOF)
     assert "Export" not in shell.before
+
+
+def test_a_mask_that_is_not_accepted_is_not_lost(start, tmp_path):  # noqa: F811
+    params = tmp_path / "p.toml"
+    shell = start("--simple-prompt", "--params", str(params))
+    say(shell, "mask = anaps.MakeMask('opal', shapes=[{'shape': 'edges'}])")
+    say(shell, "mask.add({'shape': 'circle', 'center': [12, 8], 'radius': 3})")
+    shell.sendline("exit")
+    shell.expect(r"not accepted: <MaskTool: opal, 2 layers")
+    shell.expect(r"Leave without accepting\? \(y/n\) ")
+    shell.sendline("n")
+    shell.expect(OUT)
+    say(shell, "mask.accept()")
+    shell.sendline("exit")
+    shell.expect(QUESTION)
+    assert "not accepted" not in shell.before
+    shell.sendline("y")
+    shell.expect(pexpect.EOF)
+    assert "detector.opal.mask" in params.read_text()
 
 
 def test_code_without_a_prompt_is_never_asked(tmp_path):

@@ -26,9 +26,10 @@ from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.session.mask_commands import MaskCommands
 from smalldata_ana.session.tools import dialogue
 from smalldata_ana.session.tools.dialogue import Dialogue
-from smalldata_ana.session.tools.mask_talk import HELP, MaskTalk, _stage_and_range
+from smalldata_ana.session.tools.mask_range import stage_and_range
+from smalldata_ana.session.tools.mask_talk import HELP, MaskTalk
 from smalldata_ana.sources.constants_store import ConstantsStore
-from smalldata_ana.sources.hdf5_run import Hdf5Run
+from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
 BOX = {"shape": "rectangle", "rows": [2, 6], "columns": [3, 8]}
 DISC = {"shape": "circle", "center": [12, 9], "radius": 3}
@@ -175,6 +176,14 @@ def test_a_mask_gets_a_free_name_and_keeps_it(anaps):
     assert [len(e.values["shapes"]) for e in anaps.pending] == [2, 1]
     assert anaps.MakeMask("opal", shapes=[DISC]).accept(name="mask").name == "mask"
     assert len(anaps.pending) == 2
+
+
+def test_a_name_that_cannot_be_one_takes_nothing(anaps):
+    mask = anaps.MakeMask("opal", shapes=[BOX])
+    with pytest.raises(ParameterError, match="'a/b' is not a name"):
+        mask.accept("a/b")
+    assert not anaps.pending
+    assert mask.accept().name == "mask"
 
 
 def test_nothing_and_everything_is_no_mask(anaps):
@@ -514,18 +523,108 @@ def test_without_a_window_no_width_of_a_brush_is_asked_for(anaps):
     assert "width" not in text
 
 
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """Return a run of an epix100 with constants, and with its usual geometry."""
+    shape = (1, 704, 768)
+    pedestals = np.full(shape, 2500, np.float32)
+    pedestals[0, 3, 4:7] = [9000, 9000, np.nan]
+    path = write_run(
+        tmp_path_factory.mktemp("calibrated") / "run.h5",
+        experiment=session_run.EXPERIMENT,
+        run=RUN,
+        images={"det": np.zeros((1, *shape), np.uint16)},
+        dettypes={"det": "epix100"},
+        constants={
+            "det": {"pedestals": pedestals, "pixel_rms": np.full(shape, 3, np.float32)}
+        },
+    )
+    run = Hdf5Run(path)
+    yield run
+    run.close()
+
+
+@pytest.fixture
+def with_constants(calibrated, tmp_path):
+    def places_of(experiment: str):
+        return places(experiment, directory=tmp_path, params=tmp_path / "p.toml")
+
+    yield SmallDataAna_psana(calibrated, places_of=places_of)
+    plt.close("all")
+
+
+def test_pedestals_and_noise_are_shown_while_their_range_is_asked_for(
+    with_constants, tmp_path, capsys
+):
+    mask = with_constants.MakeMask("det", shapes=[])
+    shown = []
+
+    def look():
+        shown.extend(plt.figure(label) for label in plt.get_figlabels())
+
+    text = talk(
+        mask,
+        *("d", look, "100 5000", look, "", "n"),
+        *("n", look, KeyboardInterrupt, look, KeyboardInterrupt),
+    )
+    assert mask.shapes == [
+        {"shape": "threshold", "of": "pedestal", "low": 100.0, "high": 5000.0}
+    ]
+    assert mask.counts[0].pixels == 3
+    assert "Enter allowed pedestal range (min max):" in text
+    assert [figure.get_label() for figure in shown] == ["det_pedestal", "det_noise"]
+    for image, histogram, *_ in (figure.axes for figure in shown):
+        assert image.images[0].get_array().shape == with_constants.det.imgShape
+        assert histogram.get_yscale() == "log"
+    highest = shown[0].axes[1].patches[0].get_xy()[:, 0].max()
+    assert highest == 9000
+    printed = capsys.readouterr().out
+    for quantity in ("pedestal", "noise"):
+        name = f"{session_run.EXPERIMENT}_Run{RUN:04d}_det_{quantity}.png"
+        assert (tmp_path / "images" / name).stat().st_size > 10_000
+        assert name in printed
+
+
+def test_a_place_in_the_wrong_unit_is_not_added_by_enter(with_constants):
+    mask = with_constants.MakeMask("det", shapes=[])
+    text = talk(
+        mask,
+        *("c", "510 510", "5 2", "", "", "p", "1 1 1 3 3 3", ""),
+        *("p", "100 100 100 130 130 100 px", "", "y", *"nnnn"),
+    )
+    (polygon,) = mask.shapes
+    assert polygon["shape"] == "polygon"
+    assert text.count("this step selects 0 pixels") == 2
+    assert text.count("were taken as um. For row and column") == 2
+    assert "center (x y) [um], or row column px?" in text
+    assert "points (x1 y1 x2 y2 …) [um], or row1 column1 … px?" in text
+
+
+def test_without_a_geometry_places_are_rows_and_columns(anaps):
+    text = talk(
+        anaps.MakeMask("opal", shapes=[]), "c", KeyboardInterrupt, "p", "", EOFError
+    )
+    assert "center (row column) [pixels]?" in text
+    assert "points (row1 column1 …) [pixels]?" in text
+
+
+def test_the_end_without_a_shape_says_why_it_asks_again(anaps):
+    text = talk(anaps.MakeMask("opal", shapes=[]), "q", KeyboardInterrupt)
+    assert "nothing is masked yet: choose a shape, or leave with Ctrl-C" in text
+
+
 @pytest.mark.parametrize(
     ("answer", "stage", "allowed"),
     [("10 100", 0, [10, 100]), ("G1 10 100", 1, [10, 100]), ("G2 5,6", 2, [5, 6])],
 )
 def test_upstreams_answer_to_the_range_is_of_the_first_stage(answer, stage, allowed):
-    assert _stage_and_range(answer, ["G0", "G1", "G2"]) == (stage, allowed)
+    assert stage_and_range(answer, ["G0", "G1", "G2"]) == (stage, allowed)
 
 
 @pytest.mark.parametrize("answer", ["G3 1 2", "G1", "1", "G1 1 2 3"])
 def test_a_range_that_makes_no_sense_is_asked_again(answer):
     with pytest.raises(UsageError):
-        _stage_and_range(answer, ["G0", "G1", "G2"])
+        stage_and_range(answer, ["G0", "G1", "G2"])
 
 
 def test_what_fails_at_the_end_is_asked_again(anaps, tmp_path):

@@ -228,7 +228,9 @@ def test_numbers_of_hits_have_whole_ticks(average):
     assert all(tick == round(tick) for tick in colour_bar(ax).get_ticks())
 
 
-@pytest.mark.parametrize("limits", [(5, 5), (-1, 50), (50, 101), (90, 10)])
+@pytest.mark.parametrize(
+    "limits", [(5, 5), (-1, 50), (50, 101), (90, 10), (5,), (), 5, "auto", (0, "x")]
+)
 def test_limits_that_make_no_sense(average, limits):
     with pytest.raises(ParameterError, match="percentiles"):
         plot_image(average, limits=limits)

@@ -84,17 +84,25 @@ def test_greeting_prompt_errors_and_help(start):
 
 def test_detector_is_asked_for_by_number_or_name_with_a_default(start):
     shell = start("--simple-prompt")
-    question = r"Select area detector by number or name \[epix100\]: "
+    question = r"Select area detector by number or name \[epix100\] "
     shell.sendline("img = anaps.AvImage(numEvts=5)")
     shell.expect(question)
     shell.sendline("opla")
     shell.expect("Did you mean 'opal'")
     shell.expect(question)
+    shell.sendline("?")
+    shell.expect("Enter takes the name in brackets, Ctrl-C leaves")
+    shell.expect(question)
+    shell.sendcontrol("c")
+    shell.expect("error: no area detector was chosen; there are 'epix100', 'opal'")
+    shell.expect(OUT)
+    shell.sendline("img = anaps.AvImage(numEvts=5)")
+    shell.expect(question)
     shell.sendline("2")
     shell.expect("AvImg_raw_opal")
     shell.expect(OUT)
     shell.sendline("img = anaps.AvImage(numEvts=5)")
-    shell.expect(r"\[opal\]: ")
+    shell.expect(r"\[opal\] ")
     shell.sendline("")
     shell.expect("AvImg_raw_opal")
 

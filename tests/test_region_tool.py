@@ -222,8 +222,10 @@ def test_the_command_opens_the_picture_and_takes_nothing(session, average):
 
 
 def test_limits_that_make_no_sense_open_no_window(session, average, plt):
-    with pytest.raises(ParameterError, match="limits = 9, 3"):
+    with pytest.raises(ParameterError, match=r"limits = \(9, 3\)"):
         session.SelectRegion(DETECTOR, limits=(9, 3))
+    with pytest.raises(ParameterError, match=r"limits = .*Did you mean ROI=…\?"):
+        session.SelectRegion(DETECTOR, [[0, 1], [1, 2], [3, 4]])
     assert plt.get_fignums() == []
 
 

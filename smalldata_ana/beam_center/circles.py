@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,9 +41,13 @@ _ROUNDS = 20
 _MOST_PIXELS = 20_000
 _SECTORS = 32
 _MARGIN = 8
+_NEEDED = (
+    "what is needed is (n, 2), row and column of each, or a list of such arrays, one "
+    "for each ring"
+)
 _BORDER = (
     "this is the edge of a shadow, perhaps of the beam stop, and tells where that is; "
-    "give below=, another threshold, or mask the glow"
+    "choose another threshold, or mask the glow"
 )
 
 
@@ -180,18 +185,11 @@ def fit_circle_threshold(
 
 def _at_border(image: npt.ArrayLike, good: npt.ArrayLike | None, fit: _Circles) -> bool:
     """Tell whether a circle is the edge of a shadow in the picture."""
-    pixels = Reduced.whole(*_weighted(image, good)).pixels
+    pixels = Reduced.of(image, good).pixels
     radius = float(fit.radii[0])
     profile = Profile.about(pixels, fit.center, math.ceil(2 * radius) + _MARGIN)
     width = max(2 * float(np.std(fit.rest)), 1.0)
     return is_border(profile, radius, width)
-
-
-def _weighted(
-    image: npt.ArrayLike, good: npt.ArrayLike | None
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    picture, use = as_picture(image, good)
-    return picture, use.astype(np.float32)
 
 
 def _trimmed(place: Floats) -> tuple[_Circles, float]:
@@ -323,20 +321,26 @@ def _algebraic(place: Floats, ring: npt.NDArray[np.int64], n_rings: int) -> Floa
 
 def _as_rings(points: Points) -> list[Floats]:
     try:
-        rings = [np.asarray(points, float)]
-        if rings[0].ndim == 3:
-            rings = list(rings[0])
-    except ValueError:
-        rings = [np.asarray(ring, float) for ring in points]  # type: ignore[union-attr]
+        rings = _arrays(points)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"points = {reprlib.repr(points)} are not pairs of numbers; {_NEEDED}"
+        ) from None
     for ring in rings:
         if ring.ndim != 2 or ring.shape[1] != 2:
-            raise ParameterError(
-                f"points of the shape {ring.shape}; what is needed is (n, 2), row and "
-                "column of each, or a list of such arrays, one for each ring"
-            )
+            raise ParameterError(f"points of the shape {ring.shape}; {_NEEDED}")
         if not np.isfinite(ring).all():
             raise ParameterError("points that are not finite numbers")
     return rings
+
+
+def _arrays(points: Points) -> list[Floats]:
+    try:
+        whole = np.asarray(points, float)
+    except ValueError:
+        # Rings with unlike numbers of points make no array.
+        return [np.asarray(ring, float) for ring in points]  # type: ignore[union-attr]
+    return list(whole) if whole.ndim == 3 else [whole]
 
 
 def _check_points(rings: list[Floats], place: Floats) -> None:

@@ -207,7 +207,7 @@ def _checked_rings(fit: Polished) -> tuple[tuple[Ring, ...], float]:
 def _no_rings(why: str) -> BeamCenterError:
     return BeamCenterError(
         f"no rings are seen: {why}; average more events, mask what disturbs, or pick "
-        "points of a ring (fit_circle)"
+        "points of a ring with FitCircleMouse (fit_circle)"
     )
 
 

@@ -67,6 +67,12 @@ class Reduced:
         places: Image = np.indices(image.shape, np.float32)
         return cls(image, weight, places[0], places[1], 1)
 
+    @classmethod
+    def of(cls, image: npt.ArrayLike, good: npt.ArrayLike | None) -> Self:
+        """Return an image of which only the good pixels count; see `as_picture`."""
+        picture, use = as_picture(image, good)
+        return cls.whole(picture, use.astype(np.float32))
+
     def by(self, factor: int) -> Self:
         """Average over squares; what is left over at the far edges is dropped."""
         if factor == 1:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.beam_center.borders import is_border
+from smalldata_ana.beam_center.borders import glow_end, is_border
 from smalldata_ana.beam_center.polishing import Polished
+from smalldata_ana.beam_center.preparation import Reduced
 from smalldata_ana.beam_center.profile import ENOUGH, Profile
-from smalldata_ana.beam_center.results import Ring
+from smalldata_ana.beam_center.results import Center, Ring
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,6 +57,25 @@ def innermost_border(profile: Profile) -> float | None:
     if first is None or not is_border(profile, first.place, first.width):
         return None
     return first.place
+
+
+def glow_radius(
+    image: npt.ArrayLike, good: npt.ArrayLike | None, center: Center
+) -> float:
+    """Return where the glow that a shadow at a centre cuts off ends, or 0 [px].
+
+    Parameters
+    ----------
+    image : assembled, (rows, columns); what is not finite does not count
+    good : bool, same shape; True = use
+    center : row and column [px]
+    """
+    pixels = Reduced.of(image, good).pixels
+    rows, columns = np.shape(image)
+    farthest = math.hypot(abs(center[0]) + rows, abs(center[1]) + columns)
+    profile = Profile.about(pixels, center, math.ceil(farthest) + 1)
+    border = innermost_border(profile)
+    return 0.0 if border is None else glow_end(profile, border)
 
 
 def _peaks(profile: Profile) -> Iterator[_Peak]:

@@ -70,14 +70,22 @@ def candidates(image: Reduced) -> list[Candidate]:
     ----------
     image : cleaned, not reduced
     """
-    shape = image.mean.shape
-    edge = max(shape)
-    reduced = image.by(search_factor(shape))
     found: list[Candidate] = []
-    for scale in _SCALES:
-        flat = reduced.flattened(scale * edge)
-        found += _of_flat(flat, shape)
+    for flat in flattened(image):
+        found += _of_flat(flat, image.mean.shape)
     return sorted(found, key=lambda c: c.contrast, reverse=True)
+
+
+def flattened(image: Reduced) -> list[Reduced]:
+    """Return an image as it is searched: reduced, and flattened over several scales.
+
+    Parameters
+    ----------
+    image : cleaned, not reduced
+    """
+    shape = image.mean.shape
+    reduced = image.by(search_factor(shape))
+    return [reduced.flattened(scale * max(shape)) for scale in _SCALES]
 
 
 def _of_flat(flat: Reduced, shape: tuple[int, ...]) -> list[Candidate]:
@@ -90,14 +98,21 @@ def _of_flat(flat: Reduced, shape: tuple[int, ...]) -> list[Candidate]:
     for factor in (4, 2, 1):
         starts = _sharper(levels[factor], starts, shape)[: _KEPT[factor]]
     fine = levels[1]
-    others = sharpness(fine, _elsewhere(shape), shape)
-    spread = 1.4826 * float(np.median(np.abs(others - np.median(others)))) or 1e-30
-    final = sharpness(fine, np.array(starts), shape)
+    found = contrasts(fine, np.array(starts), shape)
     return [
-        Candidate(center, float((s - np.median(others)) / spread))
-        for center, s in zip(starts, final, strict=True)
+        Candidate(center, float(contrast))
+        for center, contrast in zip(starts, found, strict=True)
         if is_near(center, shape)
     ]
+
+
+def contrasts(pixels: Pixels, centers: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return by how many deviations centres (n, 2) are sharper than others."""
+    others = sharpness(pixels, _elsewhere(shape), shape)
+    usual = np.median(others)
+    spread = 1.4826 * float(np.median(np.abs(others - usual))) or 1e-30
+    found: Floats = (sharpness(pixels, centers, shape) - usual) / spread
+    return found
 
 
 def sharpness(pixels: Pixels, centers: Floats, shape: tuple[int, ...]) -> Floats:

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
+from smalldata_ana.detector.pyfai_geometry import quiet_pyfai
 from smalldata_ana.errors import ParameterError, unknown
 from smalldata_ana.units import wavelength
 
@@ -14,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @functools.cache
+@quiet_pyfai()
 def calibrants() -> tuple[str, ...]:
     """Return the names of the calibrants that pyFAI knows, sorted."""
     from pyFAI.calibrant import ALL_CALIBRANTS
@@ -45,6 +47,7 @@ def calibrant_name(name: str) -> str:
 
 
 @functools.cache
+@quiet_pyfai()
 def _spacings(name: str) -> tuple[float, ...]:
     from pyFAI.calibrant import get_calibrant
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -73,6 +74,7 @@ def refine_geometry(
     tilt: bool = True,
     rings: Sequence[int] | None = None,
     search: float = 0.1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> RefinedGeometry:
     """Fit distance or energy, centre and tilt to the rings of a calibrant.
 
@@ -94,6 +96,7 @@ def refine_geometry(
         they are, with a note
     rings : numbers of the rings to use, from 1; by default all that are seen
     search : largest relative error of the distance or energy that is not fixed
+    progress : called before each round of the fit, with how many are done, of at most
 
     Raises
     ------
@@ -116,12 +119,18 @@ def refine_geometry(
     beam = start
     if search > 0:
         beam = scaled(start, free, best_scale(pixels, start, spacings, free, search))
-    work = _Work(pixels, chosen, name)
+    work = _Work(pixels, chosen, name, _rounds(progress, 2 if tilt else 1))
     names = (free, "x", "y") if center else (free,)
     fit = work.refined(beam, names)
     if not tilt:
         return work.result(fit, ())
     return work.tilted(fit, names)
+
+
+def _rounds(progress: Callable[[int, int], None], fits: int) -> Callable[[], None]:
+    """Return what is to be called before each round of some fits."""
+    done = itertools.count()
+    return lambda: progress(next(done), fits * _MOST_ROUNDS)
 
 
 def _free(fixed: Scaled) -> Scaled:
@@ -194,11 +203,12 @@ class _Refined:
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """A picture and a calibrant."""
+    """A picture and a calibrant, and what is called before each round of a fit."""
 
     pixels: Pixels
     rings: _Rings
     name: str
+    begin_round: Callable[[], None]
 
     def refined(self, beam: BeamGeometry, fitted: tuple[str, ...]) -> _Refined:
         """Find points and fit the geometry, until it stays.
@@ -209,6 +219,7 @@ class _Work:
         width = np.full(len(self.rings.numbers), np.nan)
         wanted = np.ones(len(width), bool)
         for turn in range(_MOST_ROUNDS):
+            self.begin_round()
             expected, index = self._expected(beam, width, wanted)
             # From the inner rings outwards: these are surely those of the list.
             inner = slice(_FIRST_RINGS * 2**turn)

@@ -41,16 +41,19 @@ class SmallDataAna_psana(  # noqa: N801
         anaps.exportParams()       # hand it to the producer
         anaps.info()               # what the run holds
 
-    ``anaps.AvImg_<name>`` is the average image of this name, ``anaps.<detector>`` the
-    detector after `addDetInfo`, and ``anaps.<detector>_pedestals``, ``_rms``, ``_x``,
-    ``_y``, ``_ix``, ``_iy`` are its constants and places of pixels.
+    ``anaps.AvImg_<name>`` is the average image of this name, ``anaps.<detector>`` a
+    detector, with its functions (``anaps.<detector>.azav`` after `addAzInt`), and
+    ``anaps.<detector>_pedestals``, ``_rms``, ``_x``, ``_y``, ``_ix``, ``_iy`` are its
+    constants and places of pixels.
     ``anaps._mask_AvImg_<name>`` is the last accepted mask that was made on this image,
     1 = good, and ``anaps._azint_<name>`` the last result of `AzInt`.
     """
 
     def __getattr__(self, name: str) -> Any:
-        # Only names that cannot be part of the class reach this; a private one must
-        # not start to open the run.
+        # Only names that cannot be part of the class reach this; for a private one,
+        # as Python and IPython try them, nobody is to wait for the run.
+        if not name.startswith("_"):
+            self.wait()
         made = {} if name.startswith("__") else made_names(self)
         if name in made:
             return made[name]()

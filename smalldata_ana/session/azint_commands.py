@@ -12,6 +12,7 @@ from smalldata_ana.errors import NameNotFound, unknown
 from smalldata_ana.session.detector_commands import DetectorCommands
 from smalldata_ana.session.image_commands import ImageCommands
 from smalldata_ana.session.in_image import average_of
+from smalldata_ana.session.made_names import det_object
 from smalldata_ana.session.mask_choice import MaskChoice
 from smalldata_ana.session.prompts import choose
 
@@ -33,6 +34,11 @@ class AzIntCommands(DetectorCommands, ImageCommands):
     @functools.cached_property
     def azints(self) -> dict[tuple[str, str], AzimuthalAverage]:
         """The latest results of `AzInt`, by detector and name of the function."""
+        return {}
+
+    @functools.cached_property
+    def beam_answers(self) -> dict[str, dict[str, Any]]:
+        """What was answered about the beam, by detector: offered the next time."""
         return {}
 
     def addAzInt(
@@ -65,7 +71,8 @@ class AzIntCommands(DetectorCommands, ImageCommands):
         """Attach an azimuthal integration to a detector; it replaces one of its name.
 
         What is not given is taken from the detector's accepted or exported geometry,
-        or asked for.
+        or asked for: Ctrl-C goes back one question, and what was answered is offered
+        when it is asked again.
 
         Parameters
         ----------
@@ -333,9 +340,7 @@ class AzIntCommands(DetectorCommands, ImageCommands):
 
     def _det_object(self, detname: str | None) -> DetObject:
         """Return a detector that there is, with its functions, or a new one."""
-        name = self.pick_detector(detname)
-        there = self.det_objects.get(name)
-        return self.addDetInfo(name) if there is None else there
+        return det_object(self, self.pick_detector(detname))
 
     def _functions(self, detector: str) -> dict[str, azimuthalBinning]:
         from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
@@ -371,15 +376,17 @@ class AzIntCommands(DetectorCommands, ImageCommands):
             beam_values,
             dialogue_of,
             polarization_of_image,
-            with_polarization,
         )
 
-        dialogue = dialogue_of(self)
-        values = beam_values(self, det.detname, given, energy=energy, dialogue=dialogue)
-        if not polarized:
-            return values
-        fit = polarization_of_image(det, values, average)
-        return with_polarization(values, fit, det.detname, dialogue)
+        look = functools.partial(polarization_of_image, det, average)
+        return beam_values(
+            self,
+            det.detname,
+            given,
+            energy=energy,
+            look=look if polarized else None,
+            dialogue=dialogue_of(self),
+        )
 
     def _plot(
         self, found: AzimuthalAverage, calibrant: str | None, ax: Axes | None

@@ -6,6 +6,7 @@ it to the session to show the figure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ Floats = npt.NDArray[np.float64]
 LINE_COLOUR = "tab:red"
 PEAK_COLOUR = "tab:red"
 
+_FOOT = 0.9
+"""How far below its top a ring ends [its height]."""
 _LABELS = {"q": "q [1/Å]", "r": "radius [µm]"}
 _PHI_LABEL = "φ [°]"
 _PLACES = {
@@ -111,13 +114,14 @@ def draw_center_variation(
     step: float,
     zoom: Sequence[float] | None = None,
     *,
+    inner: float = 0.0,
     curves: bool = False,
     cmap: str = "viridis",
 ) -> dict[tuple[int, int], Axes]:
     """Show azimuthal averages about a centre and centres around it, as a cross.
 
     Upwards and downwards are steps in x, to the left and right steps in y, as on the
-    picture.  A dot marks the maximum of each bin in phi.
+    picture.  A dot marks where the strongest ring is highest in each bin in phi.
 
     Parameters
     ----------
@@ -126,6 +130,7 @@ def draw_center_variation(
     center : x and y [um]
     step : [um]
     zoom : lowest and highest q that are shown
+    inner : q up to which there is the glow around the beam, and no ring
     curves : curves, one for each bin in phi, instead of maps
     cmap : Matplotlib's name of the colour map
 
@@ -146,7 +151,7 @@ def draw_center_variation(
             _draw_curves(ax, average)
         else:
             _draw_map(ax, average, cmap, norm)
-            _draw_peaks(ax, average, zoom)
+            _draw_peaks(ax, average, shown_bins(average, zoom) & (average.x > inner))
         ax.tick_params(labelbottom=True)
         x, y = center[0] + down * step, center[1] + right * step
         ax.set_title(f"x = {x:.0f}, y = {y:.0f} µm", fontsize="medium")
@@ -191,15 +196,38 @@ def _draw_map(ax: Axes, found: AzimuthalAverage, cmap: str, norm: Any = None) ->
 
 
 def _draw_peaks(
-    ax: Axes, found: AzimuthalAverage, zoom: Sequence[float] | None
+    ax: Axes, found: AzimuthalAverage, among: npt.NDArray[np.bool_]
 ) -> None:
-    """Draw a dot at the maximum of each bin in phi."""
-    values = np.where(
-        shown_bins(found, zoom) & np.isfinite(found.values), found.values, -np.inf
-    )
+    """Draw a dot at the maximum of the strongest ring in each bin in phi."""
+    ring = strongest_ring(found, among)
+    values = np.where(ring & np.isfinite(found.values), found.values, -np.inf)
     seen = np.isfinite(values).any(axis=1)
     peaks = found.x[np.argmax(values, axis=1)]
     ax.plot(peaks[seen], found.phi[seen], ".", color=PEAK_COLOUR)
+
+
+def strongest_ring(
+    found: AzimuthalAverage, among: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return the bins of the ring that is highest above its surroundings, (bins,).
+
+    Parameters
+    ----------
+    found : the average
+    among : bins to look at, (bins,); where they hold no ring, they are returned
+    """
+    from scipy.signal import find_peaks, peak_widths
+
+    bins = np.flatnonzero(among & np.isfinite(found.values).any(axis=0))
+    mean = np.nanmean(found.values[:, bins], axis=0)
+    places, peaks = find_peaks(mean, prominence=0)
+    if not places.size:
+        return among
+    strongest = places[[np.argmax(peaks["prominences"])]]
+    _, _, left, right = peak_widths(mean, strongest, rel_height=_FOOT)
+    ring = np.zeros_like(among)
+    ring[bins[math.ceil(left[0]) : math.floor(right[0]) + 1]] = True
+    return ring
 
 
 def _draw_lines(ax: Axes, q: Floats, calibrant: str) -> None:

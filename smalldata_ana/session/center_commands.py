@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smalldata_ana.errors import ParameterError
 from smalldata_ana.session.in_image import average_of
 from smalldata_ana.session.mask_choice import MaskChoice
 from smalldata_ana.session.state import SessionState
@@ -81,7 +82,7 @@ class CenterCommands(SessionState):
         if points is not None:
             tool.fit_points(points)
         elif ring is not None:
-            tool.place(*ring)
+            tool.place(*_row_column_radius(ring))
         elif thresIn is not None:
             tool.fit_threshold(thresIn)
         elif use_mouse is False and dialogue_of(self) is None:
@@ -266,3 +267,13 @@ class CenterCommands(SessionState):
             if not self.interactive:
                 self.pictures.only_latest(f"FitCircle_{tool.detector}", ax)
         return tool
+
+
+def _row_column_radius(ring: Sequence[float]) -> tuple[float, float, float]:
+    try:
+        row, column, radius = map(float, ring)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"ring = {ring!r} is not three numbers: row, column and radius [px]"
+        ) from None
+    return row, column, radius

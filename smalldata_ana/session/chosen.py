@@ -32,7 +32,7 @@ MASK_COLOUR = (0.0, 0.3, 1.0, 0.35)
 def draw_chosen(session: Any, ax: Axes, average: AverageImage) -> None:
     """Draw what was accepted or exported over an image.
 
-    What cannot be drawn, because the parameter file is damaged, is logged.
+    What cannot be drawn, because a file is damaged, is logged.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def draw_chosen(session: Any, ax: Axes, average: AverageImage) -> None:
     average : the image
     """
     draw_regions(session, ax, average)
+    draw_mask(session, ax, average)
     try:
-        draw_mask(session, ax, average)
         draw_known_center(session, ax, average)
     except SmallDataError as error:
-        logger.warning("mask and centre are not shown: %s", error)
+        logger.warning("the centre is not shown: %s", error)
 
 
 def show_chosen(session: Any, figure: ToolFigure) -> None:
@@ -64,11 +64,25 @@ def show_chosen(session: Any, figure: ToolFigure) -> None:
     try:
         center = known_center_lines(session, average)
         figure.outline("center", center, KNOWN_COLOUR, label="center")
-        masked = ~local_mask(session, average.detector, average.shape)
     except SmallDataError as error:
-        logger.warning("mask and centre are not shown: %s", error)
-    else:
-        show_masked(figure, masked)
+        logger.warning("the centre is not shown: %s", error)
+    show_masked(figure, masked_before(session, average.detector, average.shape))
+
+
+def masked_before(session: Any, detector: str, shape: tuple[int, ...]) -> Mask:
+    """Return what the masks that users made leave out, bool.
+
+    If one of them cannot be read, this is logged, and none is shown.
+
+    Parameters
+    ----------
+    session, detector, shape : as for `local_mask`
+    """
+    try:
+        return ~local_mask(session, detector, shape)
+    except SmallDataError as error:
+        logger.warning("masks are not shown: %s", error)
+        return np.zeros(shape, bool)
 
 
 def show_masked(figure: ToolFigure, masked: Mask) -> None:
@@ -91,7 +105,7 @@ def draw_mask(session: Any, ax: Axes, average: AverageImage) -> None:
     ----------
     session, ax, average : as for `draw_chosen`
     """
-    masked = ~local_mask(session, average.detector, average.shape)
+    masked = masked_before(session, average.detector, average.shape)
     if not masked.any():
         return
     from matplotlib.colors import ListedColormap

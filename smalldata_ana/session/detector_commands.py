@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smalldata_ana.detector.kind_model import CommonModeChoice
@@ -35,12 +36,15 @@ class DetectorCommands(SessionState):
 
         name = self.pick_detector(detname)
         there = self.det_objects.get(name)
-        if there is not None and there.common_mode == common_mode:
+        det = DetObject(name, self.run, common_mode=common_mode)
+        # Numbers tell all of a correction, but not of one with inputs of its own.
+        by_number = not isinstance(common_mode, Mapping)
+        if there is not None and by_number and there.common_mode == det.common_mode:
             return there
         if there is not None and there.funcs:
             print(f"{name} has another common mode now; its functions are gone")
-        self.det_objects[name] = DetObject(name, self.run, common_mode=common_mode)
-        return self.det_objects[name]
+        self.det_objects[name] = det
+        return det
 
     def maskInfo(
         self, detname: str | None = "None", maskCentral: bool = True

@@ -8,7 +8,6 @@ from typing import Any
 
 from smalldata_ana.errors import SmallDataError, counted, unknown
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.file import ParameterFile
 from smalldata_ana.parameters.resolved import Resolved, applying
 from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.session.doctor_checks import (
@@ -24,6 +23,7 @@ from smalldata_ana.session.doctor_checks import (
     ok,
     warning,
 )
+from smalldata_ana.session.known_entries import right_or_wrong
 
 _CHECKS = (
     check_data,
@@ -64,8 +64,10 @@ def diagnose(session: Any) -> Diagnosis:
     session : the session: its run, places and pending entries
     """
     findings = list(_run(session))
-    entries, found = _entries(session)
-    findings += found
+    right, wrong = right_or_wrong(session)
+    there = applying(right, session.run.number)
+    findings += _parameters(session, there, wrong)
+    entries = _merged(there, session.pending)
     by_detector: dict[str, list[Entry]] = {}
     for entry in entries:
         by_detector.setdefault(entry.detector, []).append(entry)
@@ -83,29 +85,25 @@ def _run(session: Any) -> Iterator[Finding]:
         yield warning("run", problem, "the producer counts what is lost; exit code 3")
 
 
-def _entries(session: Any) -> tuple[list[Entry], list[Finding]]:
-    """Return the entries that will apply to the run, and what there is to say."""
-    path = session.places.params
-    there: list[Entry] = []
-    findings = []
-    try:
-        if path.exists():
-            file = ParameterFile.load(path, session.places.experiment)
-            there = applying(file.entries, session.run.number)
-    except SmallDataError as problem:
-        remedy = "mend it; `smalldata-ana params check` names every line"
-        return _merged([], session.pending), [error("parameters", str(problem), remedy)]
+def _parameters(session: Any, there: Sequence[Entry], wrong: str) -> Iterator[Finding]:
+    """Tell whether what was accepted, and what the file has, reaches the producer."""
+    what = "parameters"
+    if wrong:
+        yield error(
+            what, wrong, "mend it; `smalldata-ana params check` names every line"
+        )
     if session.pending:
         number = counted(len(session.pending), "entry", "entries")
         remedy = "anaps.exportParams() hands them to the producer"
-        findings.append(warning("parameters", f"{number} not exported", remedy))
-    elif there:
-        text = f"{counted(len(there), 'entry', 'entries')} of {path}"
-        findings.append(ok("parameters", text))
+        yield warning(what, f"{number} not exported", remedy)
+    if wrong or session.pending:
+        return
+    if there:
+        number = counted(len(there), "entry", "entries")
+        yield ok(what, f"{number} of {session.places.params}")
     else:
         remedy = "choose something, .accept() it, and anaps.exportParams()"
-        findings.append(warning("parameters", "nothing is to be done", remedy))
-    return _merged(there, session.pending), findings
+        yield warning(what, "nothing is to be done", remedy)
 
 
 def _merged(there: Sequence[Entry], pending: Sequence[Entry]) -> list[Entry]:

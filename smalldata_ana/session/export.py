@@ -6,113 +6,29 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import smalldata_ana.pipeline  # noqa: F401 (it knows all kinds of entries)
 from smalldata_ana.detector.mask_entries import stored
-from smalldata_ana.errors import NameNotFound, UsageError, counted, unknown
+from smalldata_ana.errors import (
+    FileError,
+    NameNotFound,
+    ParameterError,
+    UsageError,
+    listing,
+    unknown,
+)
 from smalldata_ana.parameters.appending import Appended, append
 from smalldata_ana.parameters.entry import Entry
-from smalldata_ana.parameters.resolved import rivals, takes_effect, winners
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.export_report import Exported, ExportReport, written_by
 
-
-@dataclass(frozen=True, repr=False)
-class Exported:
-    """One entry that was written.
-
-    Attributes
-    ----------
-    entry : as it stands in the file
-    effective : the runs in which it takes effect: fewer than its range, where another
-        entry of the same name begins with a later run
-    replaced : what applied to these runs before: ranges, each with its entry
-    """
-
-    entry: Entry
-    effective: tuple[RunRange, ...]
-    replaced: tuple[tuple[RunRange, Entry], ...]
-
-    @classmethod
-    def of(cls, entry: Entry, done: Appended) -> Exported:
-        """Return what came of an entry of a file that was appended to."""
-        effective = tuple(takes_effect(done.after.entries, entry))
-        older = rivals(done.before.entries, entry)
-        parts = [part for runs in effective for part in winners(older, runs)]
-        replaced = [(runs, one) for runs, one in parts if one is not None]
-        return cls(entry, effective, tuple(replaced))
-
-    def __str__(self) -> str:
-        entry = self.entry
-        lines = [f"  {entry}"]
-        lines += [f"    {key} = {value}" for key, value in entry.values.items()]
-        for runs, older in self.replaced:
-            lines.append(f"    instead of line {older.line} for runs {runs}:")
-            lines += [f"      {text}" for text in _differences(older, entry)]
-        return "\n".join([*lines, f"    {self._effect()}"])
-
-    def _effect(self) -> str:
-        if not self.effective:
-            return "takes effect for no run: entries of this name begin later; " + _HINT
-        text = f"takes effect for runs {', '.join(map(str, self.effective))}"
-        if self.effective != (self.entry.runs,):
-            text += "; elsewhere an entry of this name that begins later applies"
-            text += f"; {_HINT}"
-        return text
-
-
-_HINT = "exportParams(…, replace=True) lets the new one apply there, too"
-
-
-def _differences(older: Entry, newer: Entry) -> list[str]:
-    """Say what differs between two entries, value by value."""
-    old, new = _shown(older), _shown(newer)
-    changed = [key for key in old | new if old.get(key) != new.get(key)]
-    if not changed:
-        return ["the same values"]
-    texts = []
-    for key in changed:
-        before, after = (str(v[key]) if key in v else "not given" for v in (old, new))
-        texts.append(f"{key}: {before} -> {after}")
-    return texts
-
-
-def _shown(entry: Entry) -> dict[str, Any]:
-    """Return what an entry says, but for its name, its range and who made it."""
-    return {**entry.values, "enabled": entry.enabled, "of": entry.of}
-
-
-@dataclass(frozen=True, repr=False)
-class ExportReport:
-    """What was written to a parameter file; printed, it says so in full.
-
-    Attributes
-    ----------
-    path : the parameter file
-    exported : the new entries, with what they replace and where they take effect
-    """
-
-    path: Path
-    exported: tuple[Exported, ...]
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The new entries."""
-        return tuple(one.entry for one in self.exported)
-
-    @property
-    def effective(self) -> tuple[tuple[RunRange, ...], ...]:
-        """For each of them the runs in which it takes effect."""
-        return tuple(one.effective for one in self.exported)
-
-    def __repr__(self) -> str:
-        written = counted(len(self.exported), "entry", "entries")
-        return f"<ExportReport: {written} in {self.path}>"
-
-    def __str__(self) -> str:
-        return "\n".join([f"{self.path}:", *map(str, self.exported)])
+_WAYS_OUT = (
+    "nothing was exported, and what was accepted is kept. Mend the file, or withdraw "
+    "what does not fit: anaps.forget(name); or write to another file: "
+    "anaps.exportParams(path='…')"
+)
 
 
 def export_params(
@@ -143,18 +59,73 @@ def export_params(
         if nothing of such a name was accepted
     ParameterError
         if the range is wrong, or the file is; nothing is written then
+    FileError
+        if the file cannot be read or written
     """
     range_ = RunRange(session.run.number) if runs is None else RunRange.parse(runs)
-    chosen = _chosen(session.pending, what)
+    chosen = _chosen(session, what)
     new = [dataclasses.replace(entry, runs=range_) for entry in chosen]
-    target = session.places.params if path is None else Path(path).expanduser()
-    with _in_files(new, target) as written:
-        done = append(
-            target, written, session.places.experiment, replacing_older=replace
-        )
+    own: Path = session.places.params
+    target = own if path is None else Path(path).expanduser()
+    done = _appended(new, target, session.places.experiment, replace)
     session.pending[:] = [e for e in session.pending if not _among(e, chosen)]
-    exported = tuple(Exported.of(entry, done) for entry in done.entries)
-    return ExportReport(target, exported)
+    is_own = os.path.realpath(target) == os.path.realpath(own)
+    unseen = session.accepted.unseen if is_own else _never
+    exported = tuple(Exported.of(entry, done, unseen) for entry in done.entries)
+    notes = [*_renamed(session, chosen, done), *_runs_left_out(session, range_)]
+    return ExportReport(target, exported, (*notes, *not_accepted(session)))
+
+
+def _never(entry: Entry, there: Entry) -> bool:
+    return False
+
+
+def _appended(
+    entries: Sequence[Entry], target: Path, experiment: str, replace: bool
+) -> Appended:
+    """Append entries with their arrays, or say what can be done about it."""
+    try:
+        with _in_files(entries, target) as written:
+            return append(target, written, experiment, replacing_older=replace)
+    except ParameterError as error:
+        raise ParameterError(f"{error}\n{_WAYS_OUT}") from error
+    except FileError as error:
+        raise FileError(f"nothing was exported to {target}: {error}") from error
+
+
+def _renamed(session: Any, chosen: Sequence[Entry], done: Appended) -> Iterator[str]:
+    """Say, and remember, which names have become others."""
+    for entry, name in zip(chosen, done.names, strict=True):
+        if name == entry.name:
+            continue
+        session.accepted.rename(entry, name)
+        session.record.renamed(entry, name)
+        taken = next(
+            e
+            for e in reversed(done.before.entries)
+            if (e.detector, e.name) == (entry.detector, entry.name)
+        )
+        yield (
+            f"{entry.name!r} of {entry.detector!r} is exported as {name!r}, because "
+            f"{entry.name!r} was {written_by(taken)} meanwhile"
+        )
+
+
+def _runs_left_out(session: Any, runs: RunRange) -> Iterator[str]:
+    """Say that entries are not for the run of the session."""
+    number = session.run.number
+    if number not in runs:
+        yield f"runs {runs} are without the run of this session, {number}"
+
+
+def not_accepted(session: Any) -> list[str]:
+    """Say what was chosen in tools and is not accepted.
+
+    Parameters
+    ----------
+    session : the session: its tools
+    """
+    return [f"not accepted: {tool!r}; .accept() takes it" for tool in session.tools]
 
 
 def _among(entry: Entry, entries: Sequence[Entry]) -> bool:
@@ -184,16 +155,55 @@ def _in_files(entries: Sequence[Entry], target: Path) -> Iterator[list[Entry]]:
         raise
 
 
-def _chosen(pending: Sequence[Entry], what: str | Iterable[str] | None) -> list[Entry]:
+def _chosen(session: Any, what: str | Iterable[str] | None) -> list[Entry]:
+    pending: list[Entry] = session.pending
     if not pending:
-        raise UsageError(
-            "there is nothing to export; choose something and accept it first, for "
-            "instance anaps.SelectRegion(…).accept()"
+        drawn = "".join(f"\n{note}" for note in not_accepted(session))
+        hint = drawn or (
+            "; choose something and accept it first, for instance "
+            "anaps.SelectRegion(…).accept()"
         )
+        raise UsageError(f"there is nothing to export{hint}")
     if what is None:
         return list(pending)
     wanted = {what} if isinstance(what, str) else set(what)
-    known = {e.name for e in pending if e.name} | {e.kind for e in pending}
-    for name in sorted(wanted - known):
-        raise NameNotFound(unknown("accepted entry", name, sorted(known)))
+    known = _names(pending)
+    for name in sorted(wanted.difference(known)):
+        raise NameNotFound(unknown("accepted entry", name, known))
     return [e for e in pending if e.name in wanted or e.kind in wanted]
+
+
+def accepted_as(
+    pending: Sequence[Entry], name: str, detector: str | None = None
+) -> list[Entry]:
+    """Return the accepted entries of a name, or else of a kind, of one detector.
+
+    Parameters
+    ----------
+    pending : what was accepted
+    name : name or kind
+    detector : of which detector, or None for the only one that has it
+
+    Raises
+    ------
+    NameNotFound
+        if nothing of such a name was accepted
+    UsageError
+        if several detectors have it
+    """
+    ours = [e for e in pending if detector in (None, e.detector)]
+    found = [e for e in ours if e.name == name] or [e for e in ours if e.kind == name]
+    if not found:
+        text = unknown("accepted entry", name, _names(ours), detector or "")
+        raise NameNotFound(text)
+    detectors = dict.fromkeys(entry.detector for entry in found)
+    if len(detectors) > 1:
+        raise UsageError(
+            f"which {name!r}? {listing(detectors)} have one; give detname=…"
+        )
+    return found
+
+
+def _names(entries: Iterable[Entry]) -> list[str]:
+    """Return by what names and kinds entries can be chosen."""
+    return sorted({word for e in entries for word in (e.name, e.kind) if word})

@@ -254,7 +254,9 @@ class ImageCommands(SessionState):
             )
         image = self.images.latest(detname)
         if image is None:
-            raise NameNotFound(unknown("image of the detector", detname, detectors))
+            detname = self.pick_detector(detname)
+            what = unknown("image of the detector", detname, detectors)
+            raise NameNotFound(f"{what} AvImage({detname!r}) makes one")
         return image
 
     def plotAvImage(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from smalldata_ana.session.state import SessionState
 
 if TYPE_CHECKING:
-    from smalldata_ana.session.export import ExportReport
+    from smalldata_ana.session.export_report import ExportReport
 
 
 class ParameterCommands(SessionState):
-    """`exportParams`."""
+    """`exportParams`, `forget`."""
 
     def exportParams(
         self,
@@ -47,3 +47,26 @@ class ParameterCommands(SessionState):
         report = export_params(self, runs, path, what, replace=replace)
         print(report)
         return report
+
+    def forget(self, name: str, detname: str | None = None) -> None:
+        """Withdraw what was accepted and is not exported yet.
+
+        What stands in the parameter file stays there; a region of it can be removed
+        with ``anaps.ROIs.remove(name)``.
+
+        Parameters
+        ----------
+        name : of what was accepted; or the kind of it, e.g. ``"geometry"``, which has
+            no name
+        detname : of which detector, where several have something of that name
+
+        Examples
+        --------
+        >>> anaps.forget("ROI_0")  # doctest: +SKIP
+        """
+        from smalldata_ana.session.export import accepted_as
+
+        for entry in accepted_as(self.pending, name, detname):
+            self.pick_detector(entry.detector)
+            self.pending[:] = [e for e in self.pending if e is not entry]
+            print(f"forgotten: {entry}")

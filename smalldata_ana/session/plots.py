@@ -6,6 +6,7 @@ the axes, and leaves it to the session to show the figure.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -124,11 +125,7 @@ def colour_limits(
     ParameterError
         if they are not
     """
-    low, high = percentiles
-    if not 0 <= low < high <= 100:
-        raise ParameterError(
-            f"limits = {low:g}, {high:g} are not two growing percentiles in 0..100"
-        )
+    low, high = _checked_percentiles(percentiles)
     values, good = shown.data.reshape(-1), shown.good.reshape(-1)
     # An odd step does not stay in one column of the panels.
     step = (values.size // _SAMPLE) | 1
@@ -141,6 +138,21 @@ def colour_limits(
         finite = values[good & np.isfinite(values)]
         begin, end = finite.min(), finite.max()
     return float(begin), float(end if end > begin else begin + 1)
+
+
+def _checked_percentiles(limits: Any) -> tuple[float, float]:
+    try:
+        low, high = map(float, limits)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if 0 <= low < high <= 100:
+        return low, high
+    what = f"limits = {limits!r} are not two growing percentiles in 0..100"
+    # A region by position ends up here.
+    is_region = isinstance(limits, Sequence) and any(
+        isinstance(pair, list | tuple) for pair in limits
+    )
+    raise ParameterError(f"{what}. Did you mean ROI=…?" if is_region else what)
 
 
 def image_title(shown: AverageImage) -> str:

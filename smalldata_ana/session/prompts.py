@@ -5,23 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from smalldata_ana.errors import UsageError, did_you_mean, listing
-from smalldata_ana.session.tools.waiting import read_line
+from smalldata_ana.errors import UsageError, listing
+from smalldata_ana.session.tools.dialogue import Back, Dialogue, one_of
 
-TRIES = 3
-"""How often a question is asked, so that pasted lines are not all taken as answers."""
+_HELP = """\
+  Type a number or a name of the list; Enter takes the name in brackets, Ctrl-C leaves
+  without taking any."""
 
 
 def somebody_there() -> bool:
     """Tell whether a person can be asked: input and output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _answer(question: str) -> str:
-    try:
-        return read_line(question).strip()
-    except EOFError:
-        raise UsageError(f"no answer to the question {question.strip()!r}") from None
 
 
 def choose(
@@ -39,25 +33,28 @@ def choose(
     Raises
     ------
     UsageError
-        where there are several and nobody can be asked, or no answer is one of them;
-        the text lists them
+        where there are several and nobody can be asked, or the question was left; the
+        text lists them
     """
     if len(names) == 1:
         return names[0]
-    unclear = UsageError(f"which {what}? there are {listing(names)}; name one of them")
+    there = f"there are {listing(names)}; name one of them"
     if not (ask and somebody_there()):
-        raise unclear
-    default = names[0] if default is None else default
+        raise UsageError(f"which {what}? {there}")
     for number, name in enumerate(names, 1):
         print(f"  {number}  {name}")
-    for _ in range(TRIES):
-        answer = _answer(f"Select {what} by number or name [{default}]: ")
-        if not answer:
-            return default
-        if answer in names:
-            return answer
-        if answer.isdigit() and 1 <= int(answer) <= len(names):
-            return names[int(answer) - 1]
-        hint = did_you_mean(answer, names)
-        print(f"  {answer!r} is none of them.{hint}")
-    raise unclear
+    meant = {str(number): name for number, name in enumerate(names, 1)}
+    meant |= {name: name for name in names}
+
+    def parse(answer: str) -> str:
+        return one_of(meant.get(answer, answer), names)
+
+    try:
+        return Dialogue().ask(
+            f"Select {what} by number or name",
+            parse,
+            names[0] if default is None else default,
+            help=_HELP,
+        )
+    except Back:
+        raise UsageError(f"no {what} was chosen; {there}") from None

@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ CHANGING = frozenset(
         "addAzInt",
         "addDetInfo",
         "exportParams",
+        "forget",
         "loadAvImage",
         "makePedestal",
         "saveAvImage",
@@ -59,6 +60,7 @@ class Step:
     at : when, UTC
     problem : why a script cannot do it, or an empty text
     again : False if a script need not do it
+    entry : what was accepted, or None
     """
 
     command: str
@@ -66,6 +68,7 @@ class Step:
     at: datetime
     problem: str = ""
     again: bool = True
+    entry: Entry | None = None
 
     @property
     def shown(self) -> str:
@@ -172,13 +175,28 @@ class Record:
         """
         if self._running:
             return
-        name = f"name={entry.name!r}" if entry.name else ""
-        accepted = f".accept({name})" if isinstance(tool, Tool) else ""
-        step = _of_tool(tool, accepted, str(entry))
+        accepted = _accept(entry.name) if isinstance(tool, Tool) else ""
+        step = replace(_of_tool(tool, accepted, str(entry)), entry=entry)
         if self._steps and f"{self._steps[-1].command}{accepted}" == step.command:
             # It was accepted as soon as it was made: this is one step.
             self._steps.pop()
         self._steps.append(step)
+
+    def renamed(self, entry: Entry, name: str) -> None:
+        """Let what was accepted have the name that it was exported under.
+
+        Parameters
+        ----------
+        entry : as it was accepted
+        name : the name in the parameter file
+        """
+        new = replace(entry, name=name)
+        for place, step in enumerate(self._steps):
+            if step.entry is entry:
+                tool = step.command.removesuffix(_accept(entry.name))
+                self._steps[place] = replace(
+                    step, command=tool + _accept(name), result=str(new)
+                )
 
     @property
     def to_do_again(self) -> History:
@@ -242,6 +260,11 @@ def _recorded(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return recorded
+
+
+def _accept(name: str) -> str:
+    """Return the call that accepts a tool by a name."""
+    return f".accept(name={name!r})" if name else ".accept()"
 
 
 def _of_tool(tool: Scripted, call: str, result: str) -> Step:

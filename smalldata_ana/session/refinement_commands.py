@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from smalldata_ana.errors import UsageError
 from smalldata_ana.session.in_image import average_of
+from smalldata_ana.session.progress import Progress
 from smalldata_ana.session.state import SessionState
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class RefinementCommands(SessionState):
         good = average.good if use_mask else np.ones_like(average.good)
         tool = RefinementTool(self, average, good)
         core = options | {"center": fitCenter}
-        found = tool.refine(Refinement(name, start, core, command))
+        with Progress(f"geometry of {tool.detector}", "rounds") as progress:
+            found = tool.refine(Refinement(name, start, core, command), progress)
         print(f"{tool.detector}: {found}")
         return tool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterator
@@ -86,11 +87,6 @@ def known_regions(session: Any, detector: str | None = None) -> list[KnownRegion
     ----------
     session : the session: its run, places and pending entries
     detector : only of this detector
-
-    Raises
-    ------
-    ParameterError
-        if the parameter file is wrong
     """
     pending = {(e.path, e.name): e for e in session.pending if e.kind == KIND}
     known = [
@@ -136,7 +132,8 @@ class Regions:
         NameNotFound
             if there is none
         UsageError
-            if the new name is taken, or several detectors have the old one
+            if the new name is taken, several detectors have the old one, or a function
+            is chained to it
         ParameterError
             if the new name cannot be one
         """
@@ -146,11 +143,11 @@ class Regions:
         if new in [known.name for known in taken]:
             raise UsageError(f"{entry.detector!r} has a region {new!r} already")
         how = f"ROIs.rename({old!r}, {new!r}, {entry.detector!r})"
-        renamed = dataclasses.replace(entry, name=new, line=None)
+        renamed = dataclasses.replace(entry, name=new, line=None, automatic=False)
         if region.exported:
             renamed = self._from_now(renamed, how)
         renamed.make()
-        with self._session.record.step(f"anaps.{how}"):
+        with self._step(how):
             self._take_away(region, how)
             self._session.take(renamed, _Command(f"anaps.{how}"))
 
@@ -169,12 +166,23 @@ class Regions:
         NameNotFound
             if there is none
         UsageError
-            if several detectors have it
+            if several detectors have it, or a function is chained to it
         """
         region = self._find(name, detname)
         how = f"ROIs.remove({name!r}, {region.entry.detector!r})"
-        with self._session.record.step(f"anaps.{how}"):
+        with self._step(how):
             self._take_away(region, how)
+
+    @contextlib.contextmanager
+    def _step(self, how: str) -> Iterator[None]:
+        """Record what is done if it succeeds; else nothing has changed."""
+        pending = list(self._session.pending)
+        try:
+            with self._session.record.step(f"anaps.{how}"):
+                yield
+        except SmallDataError:
+            self._session.pending[:] = pending
+            raise
 
     def _take_away(self, region: KnownRegion, how: str) -> None:
         """Forget a region, and switch off what the file has of its name."""
@@ -244,8 +252,7 @@ class Regions:
 def region_outlines(session: Any, average: AverageImage) -> dict[str, list[Line]]:
     """Return by name the lines around the regions of a detector, on its image.
 
-    What cannot be drawn, because the parameter file is wrong or a region does not lie
-    in the detector, is logged and left out.
+    A region that does not lie in the detector is logged and left out.
 
     Parameters
     ----------
@@ -255,12 +262,13 @@ def region_outlines(session: Any, average: AverageImage) -> dict[str, list[Line]
     from smalldata_ana.session.tools.outlines import region_lines
 
     outlines: dict[str, list[Line]] = {}
-    try:
-        for known in known_regions(session, average.detector):
+    for known in known_regions(session, average.detector):
+        try:
             boxes = known.boxes(average.shape)
+        except SmallDataError as error:
+            _log.warning("the region %r is not shown: %s", known.name, error)
+        else:
             outlines[known.name] = region_lines(average.geometry, boxes)
-    except SmallDataError as error:
-        _log.warning("regions are not shown: %s", error)
     return outlines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,12 @@ import numpy.typing as npt
 import smalldata_ana.pipeline  # noqa: F401 (it knows all that parameters may hold)
 from smalldata_ana.errors import DetectorNotFound, NoDataError, unknown
 from smalldata_ana.places import Places, places
+from smalldata_ana.session.accepted import Accepted
 from smalldata_ana.session.arguments import check_arguments
 from smalldata_ana.session.background import Background
+from smalldata_ana.session.known_entries import all_written
+from smalldata_ana.session.name_clashes import check_beside
+from smalldata_ana.session.open_tools import OpenTools
 from smalldata_ana.session.preferences import Display
 from smalldata_ana.session.prompts import choose
 from smalldata_ana.session.record import Record, record_commands
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     from smalldata_ana.session.images import Images
     from smalldata_ana.session.tools.base import Scripted
     from smalldata_ana.sources.base import DetectorInfo, Run, ScalarInfo
+
+_log = logging.getLogger(__name__)
 
 
 class SessionState:
@@ -44,6 +51,8 @@ class SessionState:
     interactive : True where questions may be asked
     files : as they were given
     pending : what was accepted in tools and is not exported yet
+    accepted : what is remembered of all that was accepted
+    tools : what was chosen in tools, and is perhaps not accepted
     record : what was done
     """
 
@@ -66,10 +75,13 @@ class SessionState:
         self._places_of = places_of
         self._last_detector: str | None = None
         self._suggested: set[str] = set()
+        self._warned: set[str] = set()
         self.display = Display() if display is None else display
         self.interactive = interactive
         self.files = tuple(files)
         self.pending: list[Entry] = []
+        self.accepted = Accepted()
+        self.tools = OpenTools()
         self.record = Record()
 
     @property
@@ -84,6 +96,11 @@ class SessionState:
             return self._opening.result()
         return self._opening
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the run is there already."""
+        return not isinstance(self._opening, Background) or self._opening.succeeded
+
     def wait(self, timeout: float | None = None) -> None:
         """Wait until the run is open, as `Background.result` waits."""
         if isinstance(self._opening, Background):
@@ -91,10 +108,8 @@ class SessionState:
 
     def close(self) -> None:
         """Close the run, if it was opened."""
-        if not isinstance(self._opening, Background):
-            self._opening.close()
-        elif self._opening.succeeded:
-            self._opening.result().close()
+        if self.is_open:
+            self.run.close()
 
     def take(self, entry: Entry, tool: Scripted) -> None:
         """Keep what a tool accepted until it is exported.
@@ -103,11 +118,27 @@ class SessionState:
         ----------
         entry : what was accepted; it replaces a pending one of the same kind and name
         tool : what it was chosen with
+
+        Raises
+        ------
+        UsageError
+            if it cannot be exported beside the others, for instance as another kind
+            has its name; nothing has changed then
         """
-        key = (entry.path, entry.name)
-        self.pending[:] = [e for e in self.pending if (e.path, e.name) != key]
-        self.pending.append(entry)
+        written = all_written(self)
+        place = (entry.path, entry.name)
+        others = [e for e in self.pending if (e.path, e.name) != place]
+        check_beside(entry, others, written)
+        self.pending[:] = [*others, entry]
+        self.accepted.note(entry, written)
+        self.tools.accepted(tool, entry)
         self.record.took(entry, tool)
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning, unless that was done before."""
+        if text not in self._warned:
+            self._warned.add(text)
+            _log.warning("%s", text)
 
     def file_stem(self) -> str:
         """Return the begin of the names of files about this run."""
@@ -137,7 +168,7 @@ class SessionState:
 
     @functools.cached_property
     def det_objects(self) -> dict[str, DetObject]:
-        """The detectors of `addDetInfo` by name."""
+        """The detectors that were made so far by name, with their functions."""
         return {}
 
     @functools.cached_property

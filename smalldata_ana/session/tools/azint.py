@@ -37,6 +37,8 @@ class AzIntTool(Tool[azimuthalBinning]):
         if the function does not fit the detector
     """
 
+    kind = KIND
+
     def __init__(
         self,
         session: Any,
@@ -50,6 +52,7 @@ class AzIntTool(Tool[azimuthalBinning]):
         self.average = average
         super().__init__(self.checked(func))
         self.changed()
+        session.tools.add(self)
 
     def checked(self, value: azimuthalBinning) -> azimuthalBinning:
         """Return a function that fits the detector."""
@@ -62,6 +65,12 @@ class AzIntTool(Tool[azimuthalBinning]):
         if isinstance(self.det.funcs.get(func.name), azimuthalBinning):
             del self.det.funcs[func.name]
         self.det.addFunc(func)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the function is still that of the detector by its name."""
+        func = self._function
+        return self.det.funcs.get(func.name) is func
 
     @property
     def _function(self) -> azimuthalBinning:
@@ -94,7 +103,8 @@ class AzIntTool(Tool[azimuthalBinning]):
         Raises
         ------
         UsageError
-            if the function has arrays, which cannot stand in a parameter file
+            if the function has arrays, which cannot stand in a parameter file, or
+            something else has the name
         """
         func = self._function
         for key in ("userMask", "darkImg", "gainImg"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from smalldata_ana.errors import UsageError
 from smalldata_ana.parameters.entry import Entry
@@ -24,7 +24,15 @@ class Tool(ABC, Generic[Value]):
     Parameters
     ----------
     start : the value to begin with, or None
+
+    Attributes
+    ----------
+    kind : of the entry that it makes
+    detector : the name of the detector that it is for
     """
+
+    kind: ClassVar[str]
+    detector: str
 
     def __init__(self, start: Value | None = None) -> None:
         self._steps: list[Value | None] = [start]
@@ -44,6 +52,11 @@ class Tool(ABC, Generic[Value]):
 
     def changed(self) -> None:
         """Show the value anew; called whenever it has become another one."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is something that could be accepted."""
+        return bool(self.value)
 
     @property
     def value(self) -> Value | None:

@@ -12,12 +12,13 @@ import numpy as np
 from smalldata_ana.ana_funcs.azimuthal import azimuthalBinning
 from smalldata_ana.ana_funcs.beam_parameters import BeamParameters
 from smalldata_ana.average_image import AverageImage
-from smalldata_ana.beam_center import CenterFit
+from smalldata_ana.beam_center import CenterFit, glow_radius
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.errors import ParameterError
 from smalldata_ana.session.azint import AzimuthalAverage, azimuthal_average
-from smalldata_ana.session.tools.ring import Mask, RingTool, pixel_of
-from smalldata_ana.session.tools.ring_fit import RingFit
+from smalldata_ana.session.tools.ring import Mask, RingTool
+from smalldata_ana.session.tools.ring_fit import RingFit, pixel_of
+from smalldata_ana.units import wavelength
 
 Center = tuple[float, float]
 """x and y where the beam meets the detector [um]."""
@@ -29,6 +30,8 @@ STEPS: tuple[Step, ...] = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 
 _COMMAND = "AzInt_centerVar"
 _CHOSEN, _GIVEN = "chosen where rings are straight over phi", "as given"
+_FARTHEST = 10
+"""How far outside of the picture a centre may be, in its longer edges."""
 _KEPT = 64
 """How many averages are kept: each takes a while, and undo needs them again."""
 
@@ -91,6 +94,7 @@ class CenterVariationTool(RingTool):
         fit = super().checked(
             value if isinstance(value, CenterFit) else self._at(value)
         )
+        _check_near(fit.center_px, self.average.geometry.shape)
         self.averages(fit.center_um)
         return fit
 
@@ -134,6 +138,16 @@ class CenterVariationTool(RingTool):
             for down, right in STEPS
         }
 
+    @property
+    def glow_end(self) -> float:
+        """Up to where the glow reaches that a beam stop cuts off, or 0 [1/angstrom]."""
+        fit = self.value
+        if fit is None or fit.pixel_size is None:
+            return 0.0
+        radius = 1e-3 * fit.pixel_size * glow_radius(*self.picture, fit.center_px)
+        angle = math.atan(radius / self._beam["dis_to_sam"])
+        return 4 * math.pi / wavelength(self._beam["eBeam"]) * math.sin(angle / 2)
+
     def _integrated(self, x: float, y: float) -> AzimuthalAverage:
         func = azimuthalBinning(
             center=[x, y],
@@ -144,3 +158,18 @@ class CenterVariationTool(RingTool):
         )
         func.attach(self._det)
         return azimuthal_average(func, self.average, self.good)
+
+
+def _check_near(center_px: tuple[float, float], shape: tuple[int, ...]) -> None:
+    """Refuse a centre from which no beam would come to the detector."""
+    outside = max(
+        max(-place, place - edge, 0.0)
+        for place, edge in zip(center_px, shape, strict=True)
+    )
+    edges = outside / max(shape)
+    if edges > _FARTHEST:
+        raise ParameterError(
+            f"the centre is {edges:.0f} times the longer edge of the picture outside "
+            f"of it, at row {center_px[0]:.0f}, column {center_px[1]:.0f}; at most "
+            f"{_FARTHEST} times are allowed. Is it in um?"
+        )

@@ -62,7 +62,12 @@ class CenterVariationFigure:
         tool = self._tool
         self.figure.clear()
         self._axes = draw_center_variation(
-            self.figure, tool.averages(), tool.center, tool.step, **self._style
+            self.figure,
+            tool.averages(),
+            tool.center,
+            tool.step,
+            inner=tool.glow_end,
+            **self._style,
         )
         redraw(self.figure)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from smalldata_ana.parameters.file import ParameterFile
+from smalldata_ana.session.known_entries import all_written
 
 
 def free_name(session: Any, detector: str, names: Iterable[str]) -> str:
@@ -17,9 +17,6 @@ def free_name(session: Any, detector: str, names: Iterable[str]) -> str:
     detector : name of the detector
     names : as many as one likes, the best first
     """
-    entries = list(session.pending)
-    places = session.places
-    if places.params.exists():
-        entries += ParameterFile.load(places.params, places.experiment).entries
+    entries = (*session.pending, *all_written(session))
     taken = {entry.name for entry in entries if entry.detector == detector}
     return next(name for name in names if name not in taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,8 @@ class MaskTool(LayerTool):
         if a shape makes no sense for the detector
     """
 
+    kind = "mask"
+
     def __init__(
         self,
         session: Any,
@@ -80,10 +83,11 @@ class MaskTool(LayerTool):
         self.average = average
         self.panel = panel
         self.picture: MaskPicture | None = None
-        self._name = ""
+        self._accepted: Entry | None = None
         scene = scene_of(session.run, detector, average)
         check_panel(scene, panel)
         super().__init__(scene, shapes)
+        session.tools.add(self)
 
     def suggest(self, what: str, sigma: float = SIGMA) -> int:
         """Return how many pixels a layer of suspicious ones would select anew.
@@ -192,6 +196,7 @@ class MaskTool(LayerTool):
                 good=good,
                 of=of,
             )
+        self.session.tools.keep(self)
         return target
 
     def to_store(
@@ -223,7 +228,9 @@ class MaskTool(LayerTool):
         self._warn()
         runs = f"begin={begin!r}, end={end!r}, keep={keep!r}"
         with self.session.record.step(f"{self.scripted()}.to_store({runs})"):
-            return put_user_mask(self, begin, end, keep=keep)
+            path = put_user_mask(self, begin, end, keep=keep)
+        self.session.tools.keep(self)
+        return path
 
     def accept(self, name: str | None = None) -> Entry:
         """Take the mask: it becomes an entry that `exportParams` will write.
@@ -245,17 +252,30 @@ class MaskTool(LayerTool):
             what = "nothing" if good.all() else "every pixel"
             raise UsageError(f"{what} is masked; add a shape, or undo(), and try again")
         self._warn()
-        self._name = name or self._name or self._free_name()
         entry = mask_entry(
             self.detector,
             good,
             RunRange(self.session.run.number),
-            name=self._name,
+            name=name or self._name_again() or self._free_name(),
             shapes=self.shapes,
             made=self.provenance(),
         )
+        entry = replace(entry, automatic=not name and self._is_named_later())
         self.session.take(entry, self)
+        self._accepted = entry
         return entry
+
+    def _name_again(self) -> str:
+        """Return the name that the mask had when it was accepted before, if it was."""
+        before = self._accepted
+        return "" if before is None else self.session.accepted.name_of(before)
+
+    def _is_named_later(self) -> bool:
+        """Tell whether nobody chose a name yet, and none is in the file."""
+        before = self._accepted
+        if before is None:
+            return True
+        return before.automatic and any(e is before for e in self.session.pending)
 
     def warning(self) -> str:
         """Return that most of the good pixels are masked, or an empty text."""

@@ -19,8 +19,7 @@ from smalldata_ana.detector.mask_drawings import (
 from smalldata_ana.detector.mask_drawings import Rectangle as RectangleShape
 from smalldata_ana.detector.mask_shapes import Mask, Shape
 from smalldata_ana.errors import UsageError, counted, unknown
-from smalldata_ana.session.chosen import show_chosen, show_masked
-from smalldata_ana.session.mask_choice import local_mask
+from smalldata_ana.session.chosen import masked_before, show_chosen, show_masked
 from smalldata_ana.session.tools.outlines import Point, Rectangle
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class MaskPicture:
         figure.keep(tool)
         if tool.panel is None:
             show_chosen(tool.session, figure)
-        taken = ~local_mask(tool.session, tool.detector, tool.scene.shape)
+        taken = masked_before(tool.session, tool.detector, tool.scene.shape)
         self._hint = _TAKEN_HINT if taken.any() else ""
         if tool.panel is not None:
             show_masked(figure, taken[tool.panel])

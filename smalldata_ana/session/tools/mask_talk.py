@@ -6,7 +6,7 @@ Ctrl-C takes back one step; what was drawn before stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from smalldata_ana.session.tools.dialogue import (
 )
 from smalldata_ana.session.tools.mask_end import MaskEnd
 from smalldata_ana.session.tools.mask_picture import BRUSH_WIDTH
+from smalldata_ana.session.tools.mask_range import ask_range
 
 if TYPE_CHECKING:
     from smalldata_ana.session.tools.mask import MaskTool
@@ -53,6 +54,10 @@ _PIXELS_HELP = "Row and column of the image, from 0 at the middle of the first p
 _UM_HELP = """\
   x and y in the frame of the detector [um]; put px behind the numbers to give row and
   column of the image: 500 510 px"""
+_FEW = 10
+_IN_UM = """\
+  The numbers were taken as um. For row and column of the image, put px behind those of
+  the place: 500 510 px"""
 _ADD_HELP = """\
   y keeps the shape as a layer; it can be switched off (o) or removed (k) later.
   n or Ctrl-C takes it back."""
@@ -75,11 +80,9 @@ _FILE_HELP = """\
 _CONVENTION_HELP = """\
   1: 1 is used and 0 masked, as in psana and smalldata_tools; 0: the other way, as in
   pyFAI, silx and numpy.ma. Look at the counts that are printed then."""
-_RANGE_HELP = "  Pixels whose {} is outside of it are masked"
-_STAGES_HELP = """;
-  the gain stages are {}, each a range and a layer of its own"""
 _LAYER_HELP = "  Its number in the list above, from 0; -1 is the last"
 _DONE = "q"
+_NO_SHAPE = "  nothing is masked yet: choose a shape, or leave with Ctrl-C"
 
 
 class MaskTalk:
@@ -127,7 +130,9 @@ class MaskTalk:
     def hold(self) -> None:
         """Ask for shapes until that is all, then what to do with the mask."""
         while self._shapes():
-            if self._tool.layers and MaskEnd(self._tool, self._dialogue).hold():
+            if not self._tool.layers:
+                self._dialogue.write(_NO_SHAPE)
+            elif MaskEnd(self._tool, self._dialogue).hold():
                 return
         self._dialogue.write(f"{self._tool!r}; nothing is taken before .accept()")
 
@@ -155,8 +160,8 @@ class MaskTalk:
             self._letters[letter]()
             if self._tool.layers == before:
                 return False
-            self._say_step(len(before), masked)
-            kept = self._dialogue.yes("Add this mask?", True, help=_ADD_HELP)
+            new = self._say_step(len(before), masked)
+            kept = self._dialogue.yes("Add this mask?", new > 0, help=_ADD_HELP)
         except (SmallDataError, Back) as problem:
             if str(problem):
                 self._dialogue.write(f"  {problem}")
@@ -168,13 +173,16 @@ class MaskTalk:
     def _masked(self) -> int:
         return int(np.count_nonzero(self._tool.selected))
 
-    def _say_step(self, layers: int, masked: int) -> None:
-        """Say what the layers after the first ones select, and mask with them."""
-        new = sum(count.pixels for count in self._tool.counts[layers:])
-        self._dialogue.write(
-            f"  this step selects {new} pixels; masked before: {masked}, now: "
-            f"{self._masked()} of {self._tool.good.size}"
-        )
+    def _say_step(self, layers: int, masked: int) -> int:
+        """Say what the layers after the first ones select; return how many pixels."""
+        counts = self._tool.counts[layers:]
+        new = sum(count.pixels for count in counts)
+        what = f"this step selects {counted(new, 'pixel')}"
+        now = f"{self._masked()} of {self._tool.good.size}"
+        self._dialogue.write(f"  {what}; masked before: {masked}, now: {now}")
+        if new < _FEW and any(c.layer.as_dict().get("unit") == "um" for c in counts):
+            self._dialogue.write(_IN_UM)
+        return new
 
     def _done(self) -> bool:
         try:
@@ -236,7 +244,7 @@ class MaskTalk:
     def _circle_by_numbers(self) -> None:
         ask = self._dialogue.ask
         center, unit = ask(
-            f"center (x y) [{self._unit}]?",
+            f"center {self._places('x y', 'row column')}?",
             lambda answer: self._measures(answer, 2),
             help=self._unit_help,
         )
@@ -258,7 +266,7 @@ class MaskTalk:
             self._by_mouse("polygon")
             return
         self._dialogue.ask(
-            f"points (x1 y1 x2 y2 x3 y3 …) [{self._unit}]?",
+            f"points {self._places('x1 y1 x2 y2 …', 'row1 column1 …')}?",
             self._add_polygon,
             help=self._unit_help,
         )
@@ -281,33 +289,7 @@ class MaskTalk:
         self._by_mouse("brush", width=width, erase=erase)
 
     def _range_of(self, quantity: str) -> None:
-        stages = self._tool.scene.kind.gain_stages
-        if quantity == "image" or len(stages) < 2:
-            stages = stages[:1]
-        for number, stage in enumerate(stages):
-            self._say_values(quantity, number, stage if len(stages) > 1 else "")
-        several = len(stages) > 1
-        also = f" of {stages[0]}, or {stages[1]} min max" if several else ""
-        more = _STAGES_HELP.format(", ".join(stages)) if several else ""
-
-        def add(answer: str) -> None:
-            stage, allowed = _stage_and_range(answer, stages)
-            self._add_threshold(quantity, stage, allowed)
-
-        question = f"Enter allowed {quantity} range (min max){also}"
-        self._dialogue.ask(question, add, help=_RANGE_HELP.format(quantity) + more)
-
-    def _say_values(self, quantity: str, stage: int, name: str) -> None:
-        """Say what values there are, so that a range can be chosen."""
-        values = self._tool.scene.value(quantity, stage)
-        known = values[np.isfinite(values)]
-        if known.size:
-            shares = (0, 0.1, 50, 99.9, 100)
-            levels = zip(shares, np.percentile(known, shares), strict=True)
-            texts = [f"{share} %: {level:.4g}" for share, level in levels]
-            self._dialogue.write(
-                f"  {f'{quantity} {name}'.strip()}: {', '.join(texts)}"
-            )
+        ask_range(self._tool, self._dialogue, quantity, self._add_threshold)
 
     def _add_threshold(self, of: str, stage: int, allowed: list[float]) -> None:
         low, high = allowed
@@ -368,6 +350,11 @@ class MaskTalk:
         known = self._tool.scene.geometry.corner is not None
         return "um" if known and self._tool.panel is None else "pixels"
 
+    def _places(self, um: str, pixels: str) -> str:
+        """Return what a place is given by: x and y, or row and column."""
+        known = self._unit == "um"
+        return f"({um}) [um], or {pixels} px" if known else f"({pixels}) [pixels]"
+
     @property
     def _unit_help(self) -> str:
         return _UM_HELP if self._unit == "um" else _PIXELS_HELP
@@ -379,11 +366,3 @@ class MaskTalk:
         short = answer.removesuffix("px")
         unit = self._unit if short == answer else "pixels"
         return numbers(short, count), unit
-
-
-def _stage_and_range(answer: str, stages: Sequence[str]) -> tuple[int, list[float]]:
-    """Return the number of the gain stage, by default the first, and the range."""
-    first, *rest = answer.split(maxsplit=1)
-    if first in stages:
-        return stages.index(first), numbers(" ".join(rest), 2)
-    return 0, numbers(answer, 2)

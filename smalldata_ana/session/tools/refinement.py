@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,8 @@ class RefinementTool(Tool[RefinedGeometry]):
     good : pixels to use, bool, shape of the image's data
     """
 
+    kind = KIND
+
     def __init__(
         self, session: Any, average: AverageImage, good: npt.NDArray[np.bool_]
     ) -> None:
@@ -64,6 +66,7 @@ class RefinementTool(Tool[RefinedGeometry]):
         self.detector = average.detector
         self.good = good
         self._done: dict[int, Refinement] = {}
+        session.tools.add(self)
 
     def checked(self, value: RefinedGeometry) -> RefinedGeometry:
         """Return the value, if it is a refined geometry."""
@@ -74,8 +77,17 @@ class RefinementTool(Tool[RefinedGeometry]):
             )
         return value
 
-    def refine(self, what: Refinement) -> RefinedGeometry:
+    def refine(
+        self,
+        what: Refinement,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> RefinedGeometry:
         """Refine the geometry; it becomes the value.
+
+        Parameters
+        ----------
+        what : what to refine, and from where
+        progress : called with the rounds that are done, and are at most
 
         Raises
         ------
@@ -96,6 +108,7 @@ class RefinementTool(Tool[RefinedGeometry]):
             what.calibrant,
             what.start,
             good=self.good,
+            progress=progress,
             **what.options,
         )
         self.value = found
@@ -191,6 +204,7 @@ class RefinementTool(Tool[RefinedGeometry]):
             if the file cannot be written
         """
         write_poni(path, self._found().beam, self.average.geometry)
+        self.session.tools.keep(self)
 
     def scripted(self) -> str:
         """Return the command that refines the same.

@@ -21,21 +21,27 @@ from smalldata_ana.azimuth_center import (
 )
 from smalldata_ana.beam_center import (
     CenterFit,
-    Ring,
+    Support,
     find_center,
     fit_circle,
     fit_circle_threshold,
 )
-from smalldata_ana.detector.geometry import ImageGeometry
 from smalldata_ana.detector.nominal_geometry import positions_of
 from smalldata_ana.errors import BeamCenterError, ParameterError, UsageError, counted
 from smalldata_ana.parameters.entry import Entry
 from smalldata_ana.parameters.run_range import RunRange
+from smalldata_ana.session.beam_questions import unknown_of_beam
 from smalldata_ana.session.known_beam import beam_in_numbers
 from smalldata_ana.session.known_geometry import KIND, known_geometry
 from smalldata_ana.session.made_on_image import made_on_image
 from smalldata_ana.session.tools.base import Tool
-from smalldata_ana.session.tools.ring_fit import RingFit, as_lists, errors_are_lost
+from smalldata_ana.session.tools.ring_fit import (
+    RingFit,
+    as_lists,
+    errors_are_lost,
+    pixel_of,
+    placed_ring,
+)
 
 Mask = npt.NDArray[np.bool_]
 Point = list[float]
@@ -71,6 +77,8 @@ class RingTool(Tool[RingFit]):
     figure : the picture that shows it, or None
     """
 
+    kind = KIND
+
     def __init__(
         self,
         session: Any,
@@ -87,6 +95,8 @@ class RingTool(Tool[RingFit]):
         self._waiting: list[Point] = []
         self.figure: Shown | None = None
         super().__init__(None if start is None else self.checked(start))
+        session.tools.add(self)
+        session.tools.keep(self)  # where it begins, nobody has chosen yet
 
     def changed(self) -> None:
         """Show the rings anew, if there is a figure."""
@@ -136,7 +146,7 @@ class RingTool(Tool[RingFit]):
             return self.value
 
     def fit_points(self, points: Sequence[Any]) -> RingFit:
-        """Fit a circle to points.
+        """Fit a circle to points; a note tells if the picture contradicts the centre.
 
         Parameters
         ----------
@@ -150,7 +160,8 @@ class RingTool(Tool[RingFit]):
         ParameterError
             if they are not pairs of numbers
         """
-        return self._set(fit_circle(points), "FitCircle", points=as_lists(points))
+        fit = self._support.checked(fit_circle(points))
+        return self._set(fit, "FitCircle", points=as_lists(points))
 
     def fit_threshold(self, percentile: float = 99.0) -> RingFit:
         """Fit a circle to the brightest pixels.
@@ -193,20 +204,8 @@ class RingTool(Tool[RingFit]):
         ParameterError
             if a number is not finite, or the radius not above 0
         """
-        if not (math.isfinite(row + column + radius) and radius > 0):
-            raise ParameterError(
-                f"ring = {row:g}, {column:g}, {radius:g} is no ring: row and column "
-                "of its centre, and a radius above 0 [px]"
-            )
-        fit = CenterFit(
-            (float(row), float(column)),
-            np.full((2, 2), np.nan),
-            (Ring(float(radius), math.nan, 0),),
-            math.nan,
-            "placed by hand",
-        )
         ring = [float(row), float(column), float(radius)]
-        return self._set(fit, "FitCircle", ring=ring)
+        return self._set(placed_ring(*ring), "FitCircle", ring=ring)
 
     def refine(
         self, center: Sequence[float] | None = None, phi_bins: int = PHI_BINS
@@ -264,8 +263,7 @@ class RingTool(Tool[RingFit]):
             quality=math.nan,
             how=f"azimuthal averages in {phi_bins} sectors",
         )
-        given = {"center": start.center, "phiBins": phi_bins}
-        self._set(fit, "centerFromAzimuth", **given)
+        self._set(fit, "centerFromAzimuth", center=start.center, phiBins=phi_bins)
         return found
 
     def _set(self, fit: CenterFit, command: str, **arguments: Any) -> RingFit:
@@ -280,6 +278,10 @@ class RingTool(Tool[RingFit]):
         geometry = self.average.geometry
         good = self.good.astype(np.float32)
         return self.average.image, geometry.assemble(good, fill=0) == 1
+
+    @cached_property
+    def _support(self) -> Support:
+        return Support(*self.picture)
 
     @cached_property
     def _place(self) -> dict[str, Any]:
@@ -319,7 +321,7 @@ class RingTool(Tool[RingFit]):
         """Take the centre: it becomes the detector's ``geometry`` for `exportParams`.
 
         Distance, energy, tilts and polarization stay as they are known; they may
-        follow.
+        follow, and a note says so where distance or energy are not known.
 
         Parameters
         ----------
@@ -354,6 +356,8 @@ class RingTool(Tool[RingFit]):
         entry = Entry(self.detector, KIND, RunRange(run), values, made=self._made(fit))
         entry.make()
         self.session.take(entry, self)
+        if note := unknown_of_beam(self.session, self.detector):
+            print(f"note: {note}")
         return entry
 
     def _made(self, fit: RingFit) -> dict[str, Any]:
@@ -387,11 +391,3 @@ class RingTool(Tool[RingFit]):
         if self.value is None:
             return f"{counted(len(self.points), 'point')}, no centre yet"
         return self.value.summary()
-
-
-def pixel_of(
-    geometry: ImageGeometry, place: tuple[float, float]
-) -> tuple[float, float]:
-    """Return row and column of a place in the psana frame [um]."""
-    row, column = geometry.image_from_um(*place)
-    return float(row), float(column)

@@ -10,11 +10,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from smalldata_ana.beam_center import CenterFit
-from smalldata_ana.errors import BeamCenterError
+from smalldata_ana.beam_center import CenterFit, Ring
+from smalldata_ana.detector.geometry import ImageGeometry
+from smalldata_ana.errors import BeamCenterError, ParameterError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RingFit(CenterFit):
     """A fitted centre, and the command that fits it again.
 
@@ -47,6 +48,9 @@ class RingFit(CenterFit):
         parts += [f"note: {note}" for note in self.notes]
         return "; ".join(parts)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary()}>"
+
     def check(self) -> None:
         """Refuse a centre that the fit hardly tells: its quality is 0.
 
@@ -63,6 +67,29 @@ class RingFit(CenterFit):
                 "back (.undo()), pick others, use .fit_auto(), or place the ring by "
                 "hand (.place(row, column, radius))"
             )
+
+
+def placed_ring(row: float, column: float, radius: float) -> CenterFit:
+    """Return a ring that was placed by hand; its errors are not known.
+
+    Parameters
+    ----------
+    row, column : of its centre [px]
+    radius : [px]
+
+    Raises
+    ------
+    ParameterError
+        if a number is not finite, or the radius not above 0
+    """
+    if not (math.isfinite(row + column + radius) and radius > 0):
+        raise ParameterError(
+            f"ring = {row:g}, {column:g}, {radius:g} is no ring: row and column of its "
+            "centre, and a radius above 0 [px]"
+        )
+    ring = Ring(radius, math.nan, 0)
+    unknown = np.full((2, 2), np.nan)
+    return CenterFit((row, column), unknown, (ring,), math.nan, "placed by hand")
 
 
 def _measured(
@@ -89,3 +116,11 @@ def errors_are_lost(
 def as_lists(points: Any) -> list[Any]:
     """Return points, or points of several rings, in lists."""
     return [as_lists(item) if np.ndim(item) else float(item) for item in points]
+
+
+def pixel_of(
+    geometry: ImageGeometry, place: tuple[float, float]
+) -> tuple[float, float]:
+    """Return row and column of a place in the psana frame [um]."""
+    row, column = geometry.image_from_um(*place)
+    return float(row), float(column)

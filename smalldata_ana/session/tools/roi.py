@@ -58,6 +58,8 @@ class RoiTool(Tool[Region]):
         if the region makes no sense, or does not lie in the detector
     """
 
+    kind = KIND
+
     def __init__(
         self,
         session: Any,
@@ -78,6 +80,7 @@ class RoiTool(Tool[Region]):
         self.figure: ToolFigure | None = None
         self._command = command
         super().__init__(None if ROI is None else self.checked(ROI))
+        session.tools.add(self)
 
     def checked(self, value: Region) -> Region:
         """Return the region with all axes of the detector, checked against it."""
@@ -213,7 +216,7 @@ class RoiTool(Tool[Region]):
         Raises
         ------
         UsageError
-            if no region is chosen
+            if no region is chosen, or something else has the name
         ParameterError
             if the name cannot be one
         """
@@ -227,6 +230,7 @@ class RoiTool(Tool[Region]):
             values={"ROI": self.value},
             name=name or self.free_name(),
             made=made_on_image(self._command, self.session, self.average),
+            automatic=not name,
         )
         entry.make()
         self.session.take(entry, self)

@@ -100,12 +100,13 @@ def _happy(tool: RoiTool, talk: Dialogue) -> bool:
 def _taken(tool: RoiTool, talk: Dialogue) -> bool:
     """Ask for a name, and take the region under it; False to go back."""
     while True:
+        free = tool.free_name()
         try:
-            name = talk.ask("Name?", str, tool.free_name(), help=_NAME_HELP)
+            name = talk.ask("Name?", str, free, help=_NAME_HELP)
         except Back:
             return False
         try:
-            entry = tool.accept(name)
+            entry = tool.accept(None if name == free else name)
         except SmallDataError as error:
             talk.write(f"  {error}")
         else:
