@@ -15,8 +15,9 @@ from smalldata_ana.ana_funcs.beam_parameters import GeometryParameters, complete
 from smalldata_ana.ana_funcs.droplets import check_one_photon
 from smalldata_ana.ana_funcs.followed_values import followed
 from smalldata_ana.detector.defined import defined_detectors
-from smalldata_ana.detector.det_object import DetObject, Fields
+from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.entry_fitness import doubts
+from smalldata_ana.detector.function_results import Fields
 from smalldata_ana.detector.mask_entries import MaskParameters
 from smalldata_ana.detector.sum_entries import SumsParameters
 from smalldata_ana.detector.sums import Sums

@@ -9,7 +9,7 @@ from small_run import EVENTS, MISSING, frames, small_run
 from smalldata_ana.ana_funcs import ROIFunc
 from smalldata_ana.detector.det_object import DetObject
 from smalldata_ana.detector.user_data import checkDet, getUserData, getUserEnvData
-from smalldata_ana.errors import DetectorNotFound, ParameterError
+from smalldata_ana.errors import DetectorNotFound, NameNotFound, ParameterError
 from smalldata_ana.sources.events import Event
 from smalldata_ana.sources.hdf5_run import Hdf5Run, write_run
 
@@ -150,6 +150,17 @@ def test_a_name_can_be_taken_once(run):
     det.addFunc(ROIFunc())
     with pytest.raises(ParameterError, match="'ROI' already"):
         det.addFunc(ROIFunc())
+
+
+def test_a_function_makes_room_for_another_of_its_name(run):
+    det = DetObject("opal", run)
+    det.addFunc(ROIFunc(ROI=[[0, 4], [0, 4]]))
+    assert "ROI_sum" in det.fields
+    det.removeFunc("ROI")
+    assert not det.fields
+    det.addFunc(ROIFunc(calcPars=False, ROI=[[0, 4], [0, 4]]))
+    with pytest.raises(NameNotFound, match="no function 'ROY'.*mean 'ROI'"):
+        det.removeFunc("ROY")
 
 
 def test_parameters_are_told_with_those_of_chained_functions(run):

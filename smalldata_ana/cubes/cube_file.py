@@ -14,7 +14,8 @@ import numpy.typing as npt
 from smalldata_ana.cubes.axes import stored_name
 from smalldata_ana.cubes.bin_sums import BinSums
 from smalldata_ana.cubes.planning import CubePlan
-from smalldata_ana.detector.det_object import DetObject, EventData, functions_as_dict
+from smalldata_ana.detector.det_object import DetObject, EventData
+from smalldata_ana.detector.function_results import functions_as_dict
 from smalldata_ana.detector.protocol import Array
 from smalldata_ana.detector.sums import assembled_sums
 from smalldata_ana.smalldata.compression import filters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,12 @@ import numpy.typing as npt
 
 from smalldata_ana.detector.calibration import Calibration
 from smalldata_ana.detector.common_mode_ghost import FramesBefore
+from smalldata_ana.detector.function_results import (
+    Fields,
+    as_described,
+    functions_as_dict,
+    missing_results,
+)
 from smalldata_ana.detector.kind_model import CommonModeChoice
 from smalldata_ana.detector.pixel_arrays import PixelArrays
 from smalldata_ana.detector.protocol import (
@@ -30,6 +36,7 @@ from smalldata_ana.detector.shots import Shot
 from smalldata_ana.detector.sums import Sums
 from smalldata_ana.errors import (
     DetectorNotFound,
+    NameNotFound,
     ParameterError,
     SmallDataError,
     did_you_mean,
@@ -41,12 +48,8 @@ from smalldata_ana.sources.events import Event
 
 logger = logging.getLogger(__name__)
 
-Fields = Mapping[str, Mapping[str, Field]]
-"""The results of each function, by its name."""
-
 Failed = Callable[[str, Exception], None]
 """Is told which function raised what on an event."""
-
 
 _FIRST = 10
 """Of so many images one must be good for a function that cannot work on zeros."""
@@ -226,6 +229,19 @@ class DetObject(PixelArrays):
         self.funcs[func.name] = func
         self._forget_fields()
 
+    def removeFunc(self, name: str) -> None:
+        """Detach a function.
+
+        Raises
+        ------
+        NameNotFound
+            if there is none of that name
+        """
+        if name not in self.funcs:
+            raise NameNotFound(unknown("function", name, self.funcs, self.name))
+        del self.funcs[name]
+        self._forget_fields()
+
     def processFuncs(self, failed: Failed | None = None) -> None:
         """Let all functions work on the event that was read last.
 
@@ -245,7 +261,7 @@ class DetObject(PixelArrays):
         results: dict[str, Array] = {}
         for name, func in self.funcs.items():
             if self.evt.dat is None:
-                results |= _missing(self.fields_of[name])
+                results |= missing_results(self.fields_of[name])
                 continue
             try:
                 results |= self._results_of(name, func, self.evt.dat)
@@ -253,14 +269,14 @@ class DetObject(PixelArrays):
                 if failed is None:
                     raise
                 failed(name, error)
-                results |= _missing(self.fields_of[name])
+                results |= missing_results(self.fields_of[name])
         self.evt.results = results
 
     def _results_of(self, name: str, func: Function, image: Array) -> dict[str, Array]:
         found = chained_names(name, func.process(image))
         if found.keys() != self.fields_of[name].keys():
             self._forget_fields()
-        return _as_described(found, self.fields_of[name])
+        return as_described(found, self.fields_of[name])
 
     def freeze(self, fields_of: Fields | None = None) -> None:
         """Hold the functions to a description; other results are an error from now on.
@@ -450,51 +466,3 @@ def _check(run: Run, detname: str, run_number: int | None, apply_mask: int) -> N
         raise ParameterError(f"run number {run_number} was given with {where}")
     if apply_mask not in {0, 1, 2}:
         raise ParameterError(f"applyMask = {apply_mask!r} is not 0, 1 or 2")
-
-
-def _missing(fields: Mapping[str, Field]) -> dict[str, Array]:
-    return {key: field.missing() for key, field in fields.items()}
-
-
-def _as_described(
-    found: Mapping[str, Any], fields: Mapping[str, Field]
-) -> dict[str, Array]:
-    different = found.keys() ^ fields.keys()
-    if different:
-        raise ParameterError(
-            f"the results {sorted(different)} are not both described and found; "
-            "`describe` and `process` must agree, in every event"
-        )
-    return {key: fields[key].checked(key, value) for key, value in found.items()}
-
-
-def functions_as_dict(funcs: Mapping[str, Function]) -> dict[str, Any]:
-    """Return the parameters of functions and of those chained to them.
-
-    Returns
-    -------
-    The parameters as ``<function>__<chained>_<parameter>``, where a function counts as
-    chained to itself.
-    """
-    return {
-        f"{name}__{path}_{key}": value
-        for name, outer in funcs.items()
-        for path, func in with_chained(outer)
-        for key, value in func.params_as_dict().items()
-    }
-
-
-def with_chained(func: Function) -> Iterator[tuple[str, Function]]:
-    """Yield a function, and those below it with the names that lead to them.
-
-    A function counts as chained to itself.
-    """
-    yield func.name, func
-    for name, chained in func.funcs.items():
-        yield from _below(name, chained)
-
-
-def _below(path: str, func: Function) -> Iterator[tuple[str, Function]]:
-    yield path, func
-    for name, chained in func.funcs.items():
-        yield from _below(f"{path}_{name}", chained)

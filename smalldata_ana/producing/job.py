@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalldata_ana.detector.det_object import Fields
+from smalldata_ana.detector.function_results import Fields
 from smalldata_ana.event_data import EventData
 from smalldata_ana.parameters.resolved import Resolved
 from smalldata_ana.producing.batches import Batch

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from smalldata_ana.detector.det_object import DetObject, Fields
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.function_results import Fields
 from smalldata_ana.errors import ConstantsError
 from smalldata_ana.pipeline import build_detectors
 from smalldata_ana.producing import provenance

@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from smalldata_ana.detector.det_object import DetObject, with_chained
+from smalldata_ana.detector.det_object import DetObject
+from smalldata_ana.detector.function_results import with_chained
 from smalldata_ana.detector.protocol import Array, Function
 from smalldata_ana.parameters.model import Parameters
 from smalldata_ana.parameters.resolved import Resolved

@@ -63,7 +63,7 @@ class AzIntTool(Tool[azimuthalBinning]):
         """Attach the function in place of one of its name."""
         func = self._function
         if isinstance(self.det.funcs.get(func.name), azimuthalBinning):
-            del self.det.funcs[func.name]
+            self.det.removeFunc(func.name)
         self.det.addFunc(func)
 
     @property
