@@ -159,7 +159,7 @@ def test_a_function_makes_room_for_another_of_its_name(run):
     det.removeFunc("ROI")
     assert not det.fields
     det.addFunc(ROIFunc(calcPars=False, ROI=[[0, 4], [0, 4]]))
-    with pytest.raises(NameNotFound, match="no function 'ROY'.*mean 'ROI'"):
+    with pytest.raises(NameNotFound, match=r"no function 'ROY'.*mean 'ROI'"):
         det.removeFunc("ROY")
 
 

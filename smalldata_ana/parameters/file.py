@@ -152,6 +152,11 @@ def _document_of(text: str, path: Path) -> dict[str, Any]:
         raise ParameterError(f"{path} is not TOML: {error}") from error
 
 
+def _document_in(path: Path) -> tuple[dict[str, Any], toml_text.Lines]:
+    text = read_text(path)
+    return _document_of(text, path), toml_text.Lines(text)
+
+
 def _own_problems(
     document: dict[str, Any], lines: toml_text.Lines, experiment: str | None
 ) -> list[Located]:
@@ -183,10 +188,7 @@ def right_entries(
     ParameterError
         if it is not TOML at all
     """
-    path = Path(path)
-    text = read_text(path)
-    document = _document_of(text, path)
-    lines = toml_text.Lines(text)
+    document, lines = _document_in(Path(path))
     problems = _in_order(_own_problems(document, lines, experiment))
     of = document.get("experiment", experiment)
     if checking.newer_schema(document) or of != experiment:
@@ -215,17 +217,15 @@ def problems_of_file(
     ParameterError
         if it is not TOML at all
     """
-    path = Path(path)
-    text = read_text(path)
-    document = _document_of(text, path)
-    lines = toml_text.Lines(text)
+    document, lines = _document_in(Path(path))
+    folder = Path(path).parent
     problems = _own_problems(document, lines, experiment)
     if checking.newer_schema(document):
         return _in_order(problems)
     entries = tuple(checking.readable_entries(document, lines))
     doubtful = tuple(checking.doubtful_entries(document, lines))
-    problems += [p.located() for p in checking.file_problems(entries, path.parent)]
-    problems += checking.doubtful_problems(doubtful, entries, path.parent)
+    problems += [p.located() for p in checking.file_problems(entries, folder)]
+    problems += checking.doubtful_problems(doubtful, entries, folder)
     problems += [
         problem.located(f" (from run {run} on)")
         for find in (checking.together_problems, checking.lacking_problems)
