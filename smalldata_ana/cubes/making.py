@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from smalldata_ana.producing.finished import Finished
 from smalldata_ana.producing.handing_out import hand_out
 from smalldata_ana.producing.interruption import stopping_at_once
 from smalldata_ana.producing.lock import locked
-from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.producing.reports import Done, Outcome
 from smalldata_ana.producing.space import check_room
 from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Whole
@@ -30,26 +30,16 @@ Progress = Callable[[int, int | None], None]
 """(events done, all events)."""
 
 
-@dataclass
-class CubeResult:
+@dataclass(kw_only=True)
+class CubeResult(Outcome):
     """What came of a cube.
 
     Attributes
     ----------
     targets : the files
-    report : what happened to the events
-    given_up : batches that killed every worker; their events are not in the cube
-    reused : events that an earlier job had done
-    problems : what is wrong with the data of the run, a sentence each
-    seconds : that the work on the events took [s]
     """
 
     targets: tuple[Path, ...]
-    report: Report = field(default_factory=Report)
-    given_up: list[Batch] = field(default_factory=list)
-    reused: int = 0
-    problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 class Making:
@@ -110,7 +100,7 @@ class Making:
                 batches if self.resume else (),
                 lambda batch: plan.task_of(batch).events,
             )
-            result = CubeResult(self.targets, reused=self._finished.events)
+            result = CubeResult(targets=self.targets, reused=self._finished.events)
             handed = hand_out(
                 plan.job,
                 Whole(b for b in batches if b not in self._finished),

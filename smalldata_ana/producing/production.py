@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import h5py
 
 from smalldata_ana.opening import broken_off, late_streams
 from smalldata_ana.producing import provenance
-from smalldata_ana.producing.batches import Batch
 from smalldata_ana.producing.executors import Workers
 from smalldata_ana.producing.finished import Finished
 from smalldata_ana.producing.handing_out import hand_out
@@ -23,7 +22,7 @@ from smalldata_ana.producing.lock import locked
 from smalldata_ana.producing.merging import merge
 from smalldata_ana.producing.planning import Plan
 from smalldata_ana.producing.record import Record
-from smalldata_ana.producing.reports import Done, Report
+from smalldata_ana.producing.reports import Done, Outcome
 from smalldata_ana.producing.space import check_space, check_space_to_merge
 from smalldata_ana.producing.station import Station
 from smalldata_ana.producing.supply import Live, Supply, Whole
@@ -42,33 +41,18 @@ Progress = Callable[[int, int | None], None]
 """(events done, all events or None where the run is still growing)."""
 
 
-@dataclass
-class Result:
-    """What came of a job.
+@dataclass(kw_only=True)
+class Result(Outcome):
+    """What came of the work on a run.
 
     Attributes
     ----------
     target : the file
     events : of the run, as far as they were asked for
-    report : what happened to them
-    given_up : batches that killed every worker; their events are not in the file
-    reused : events that an earlier job had done
-    problems : what is wrong with the data of the run, a sentence each
-    seconds : that the work on the events took [s]
     """
 
     target: Path
     events: int = 0
-    report: Report = field(default_factory=Report)
-    given_up: list[Batch] = field(default_factory=list)
-    reused: int = 0
-    problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Events that were worked on in a second [1/s]."""
-        return (self.report.events - self.reused) / max(self.seconds, 1e-3)
 
 
 class Production:
@@ -127,7 +111,7 @@ class Production:
         check_space(self.plan, self.target, self.limit)
         with stopping_at_once(), locked(self.job.parts):
             self._take_over()
-            result = Result(self.target, reused=self._finished.events)
+            result = Result(target=self.target, reused=self._finished.events)
             self._tell()
             handed = hand_out(
                 self.job,

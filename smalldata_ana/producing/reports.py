@@ -76,3 +76,28 @@ class Done:
 
     batch: Batch
     report: Report
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes
+    ----------
+    report : what happened to the events
+    given_up : batches that killed every worker; their events are in no file
+    reused : events that an earlier job had done
+    problems : what is wrong with the data of the run, a sentence each
+    seconds : that the work on the events took [s]
+    """
+
+    report: Report = field(default_factory=Report)
+    given_up: list[Batch] = field(default_factory=list)
+    reused: int = 0
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Events that were worked on in a second [1/s]."""
+        return (self.report.events - self.reused) / max(self.seconds, 1e-3)
