@@ -89,6 +89,8 @@ class Trouble(DetObjectFunc):
         orders = json.loads((HERE / "orders.json").read_text())
         if event in orders.get("raise", []):
             raise ArithmeticError("made to fail")
+        if event in orders.get("exit", []):
+            raise SystemExit(3)
         if event == orders.get("kill"):
             deaths = HERE / "deaths"
             before = deaths.read_text() if deaths.exists() else ""
@@ -128,9 +130,10 @@ class Site:
     def order(self, **orders: Any) -> None:
         """Say what trouble there is to be; without arguments, none.
 
-        ``raise=[events]`` fails in these events; ``kill=event, times=n`` kills the
-        process there n times; ``wait=[events]`` waits there for `go`; ``fill=event,
-        disk=folder, left=bytes`` fills a disk.
+        ``raise=[events]`` fails in these events, ``exit=[events]`` would end the
+        program; ``kill=event, times=n`` kills the process there n times;
+        ``wait=[events]`` waits there for `go`; ``fill=event, disk=folder, left=bytes``
+        fills a disk.
         """
         for pattern in ("deaths", "waiting*", "go"):
             for path in self.folder.glob(pattern):

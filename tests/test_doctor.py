@@ -229,13 +229,12 @@ def test_an_energy_that_the_run_does_not_tell(anaps):
     assert "does not tell" in finding.text
 
 
-@pytest.mark.parametrize(
-    ("distance", "level"), [(0.08, "warning"), (80_000, "warning")]
-)
-def test_a_distance_in_other_units(anaps, distance, level):
-    entries = [entry("geometry", dis_to_sam=distance)]
+@pytest.mark.parametrize("kind", ["geometry", "azav"])
+@pytest.mark.parametrize("distance", [0.08, 80_000])
+def test_a_distance_in_other_units(anaps, kind, distance):
+    entries = [entry("geometry", eBeam=9.5), entry(kind, dis_to_sam=distance)]
     (finding,) = doctor_checks.check_units(anaps, "opal", entries)
-    assert finding.level == level
+    assert finding.level == "warning"
     assert "mm" in finding.remedy
 
 

@@ -600,6 +600,13 @@ def test_a_place_in_the_wrong_unit_is_not_added_by_enter(with_constants):
     assert "points (x1 y1 x2 y2 …) [um], or row1 column1 … px?" in text
 
 
+def test_a_mask_of_everything_is_not_added_by_enter(anaps):
+    mask = anaps.MakeMask("opal", shapes=[])
+    text = talk(mask, *("r", "0 1000 0 1000", ""), EOFError)
+    assert "now: 384 of 384" in text
+    assert not mask.shapes
+
+
 def test_without_a_geometry_places_are_rows_and_columns(anaps):
     text = talk(
         anaps.MakeMask("opal", shapes=[]), "c", KeyboardInterrupt, "p", "", EOFError

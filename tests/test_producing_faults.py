@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from producing_run import (
     BATCH,
     EVENTS,
+    LATE,
     NUMBER,
     assert_complete,
     assert_equal,
@@ -76,6 +78,14 @@ class TestKilledWorker:
         assert f"incomplete: {named}" in capsys.readouterr().out
         assert_complete(output(tmp_path), timestamps, lost=np.arange(BATCH))
 
+    def test_in_every_batch(self, site, reference, tmp_path, capsys):
+        """Nothing is better than the file of before."""
+        shutil.copy(reference, output(tmp_path))
+        site.order(kill=1, times=99)
+        assert site.produce(tmp_path, "--nproc", 2, "--nevents", BATCH) == 1
+        assert "error: every batch killed its workers" in capsys.readouterr().err
+        assert_equal(output(tmp_path), reference)
+
 
 class TestFunctionThatRaises:
     FAILED = (4, AT)
@@ -85,6 +95,17 @@ class TestFunctionThatRaises:
     @pytest.fixture(params=[1, 2], ids=["here", "processes"])
     def workers(self, request):
         return request.param
+
+    def test_the_end_of_the_program_is_a_failure(
+        self, site, tmp_path, capsys, caplog, workers
+    ):
+        site.order(exit=[0, AT])
+        assert site.produce(tmp_path, "--nproc", workers) == 0
+        assert "it called sys.exit(3)" in caplog.text
+        assert "RuntimeError on 2 events" in capsys.readouterr().out
+        with h5py.File(output(tmp_path)) as file:
+            lost = np.flatnonzero(file[NUMBER][:] == MISSING_INTEGER)
+        assert lost.tolist() == [0, LATE, AT]
 
     def test_without_an_event_and_on_the_first(
         self, made, reference, tmp_path, workers

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,18 @@ class TestClearErrors:
         path.write_bytes(bare.files[0].read_bytes()[:500])
         with pytest.raises(RunNotFound, match="is cut off within"):
             open_run(files=[path])
+
+    def test_an_offset_file_without_a_begin_is_none(
+        self, bare: SimulatedRun, tmp_path: Path
+    ) -> None:
+        folder = shutil.copytree(bare.xtc_dir, tmp_path / "xtc")
+        with closing(open_run("xppsim01", 1, xtc_dir=folder)) as run:
+            whole = run.timestamps
+        for size, path in enumerate(sorted((folder / "smalldata").iterdir())):
+            os.truncate(path, 500 * size)
+        with closing(open_run("xppsim01", 1, xtc_dir=folder)) as run:
+            np.testing.assert_array_equal(run.timestamps, whole)
+            assert not run.problems
 
     def test_a_continuation(self, tmp_path: Path) -> None:
         made = make(tmp_path, chunk_after=3)

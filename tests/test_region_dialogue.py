@@ -57,6 +57,7 @@ def test_typed_with_mistakes(session, tool, windows):
         "4 10 3 10",
         "what",
         "Yes",
+        "y",
         "a/b",
         "spot",
     )
@@ -70,6 +71,7 @@ def test_typed_with_mistakes(session, tool, windows):
         "r0 < r1",
         "touches no panel",
         "'what' is none of",
+        "'y' answers another question",
         "is not a name",
     ):
         assert text in said

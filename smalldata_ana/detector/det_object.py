@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,8 @@ from smalldata_ana.sources.constants import Constant
 from smalldata_ana.sources.events import Event
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Failed = Callable[[str, Exception], None]
 """Is told which function raised what on an event."""
@@ -273,7 +276,7 @@ class DetObject(PixelArrays):
         self.evt.results = results
 
     def _results_of(self, name: str, func: Function, image: Array) -> dict[str, Array]:
-        found = chained_names(name, func.process(image))
+        found = chained_names(name, _going_on(lambda: func.process(image)))
         if found.keys() != self.fields_of[name].keys():
             self._forget_fields()
         return as_described(found, self.fields_of[name])
@@ -304,14 +307,16 @@ class DetObject(PixelArrays):
     def _described(self, func: Function) -> dict[str, Field]:
         """Return what a function says that it gives, or what it gives first."""
         try:
-            return described_as(func.name, func.describe())
+            return described_as(func.name, _going_on(func.describe))
         except SmallDataError:
             raise
         except Exception:
             with contextlib.closing(self._first_images()) as images:
                 for image in images:
                     with contextlib.suppress(Exception):
-                        fields = func.described_by(func.process(image))
+                        fields = func.described_by(
+                            _going_on(functools.partial(func.process, image))
+                        )
                         func.forget()
                         return described_as(func.name, fields)
             raise
@@ -451,6 +456,14 @@ class DetObject(PixelArrays):
             "unit": self.unit,
         }
         return options | self.arrays_as_dict() | functions_as_dict(self.funcs)
+
+
+def _going_on(call: Callable[[], T]) -> T:
+    """Call what may be a user's: it may fail, but not end the program."""
+    try:
+        return call()
+    except SystemExit as error:
+        raise RuntimeError(f"it called sys.exit({error.code!r})") from error
 
 
 def _log(detname: str, notes: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 
+from smalldata_ana.errors import UserCodeError
 from smalldata_ana.opening import broken_off, late_streams
 from smalldata_ana.producing import provenance
 from smalldata_ana.producing.executors import Workers
@@ -125,6 +126,11 @@ class Production:
             result.seconds = handed.seconds
             result.report = self._finished.report()
             result.given_up = handed.given_up
+            if result.given_up and not self._finished.batches:
+                raise UserCodeError(
+                    f"every batch killed its workers, so {self.target} is not written; "
+                    "with --nproc 1 and few events, -n 10, the error can be seen"
+                )
             result.events = len(range(len(self.plan.run))[: self.limit])
             check_space_to_merge(self.plan, self._finished.batches, self.target)
             merge(

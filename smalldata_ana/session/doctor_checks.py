@@ -264,10 +264,12 @@ def check_energy(
 
 def check_units(session: Any, name: str, entries: Sequence[Entry]) -> Iterator[Finding]:
     """Check numbers that look as if they were in other units."""
-    distance = _known(entries, "dis_to_sam")
-    if _is_number(distance) and not (_NEAREST < distance < _FARTHEST):
-        text = f"dis_to_sam = {distance:g} mm"
-        yield warning(f"{name} distance", text, "it is in mm: is this one in m or um?")
+    for entry in entries:
+        distance = entry.values.get("dis_to_sam")
+        if _is_number(distance) and not (_NEAREST < distance < _FARTHEST):
+            what = f"{name} {entry.name or entry.kind} distance"
+            text = f"dis_to_sam = {distance:g} mm"
+            yield warning(what, text, "it is in mm: is this one in m or um?")
     energy = _known(entries, "eBeam")
     if not _is_number(energy):
         found = measured_energy(session.run)

@@ -79,6 +79,21 @@ def service_and_size(header: bytes | memoryview) -> tuple[Service, int]:
     return service, size
 
 
+def begins(path: Path) -> bool:
+    """Tell whether the first datagram of a file is whole; others are not looked at.
+
+    What is no datagram at all counts as whole: who reads it says so.
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size:
+            return False
+        try:
+            return service_and_size(header)[1] <= os.fstat(file.fileno()).st_size
+        except FileError:
+            return True
+
+
 def whole_datagrams(file: BinaryIO) -> Iterator[Datagram]:
     """Yield the whole datagrams of a file; a cut one at the end is left out."""
     offset, end = 0, os.fstat(file.fileno()).st_size

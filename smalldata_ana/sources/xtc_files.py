@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smalldata_ana.errors import RunNotFound, UsageError
-from smalldata_ana.sources.datagrams import on_disk
+from smalldata_ana.sources.datagrams import begins, on_disk
 
 _NAME = re.compile(
     r"^(?P<experiment>\w+)-r(?P<run>\d+)-s(?P<stream>\d+)-c(?P<chunk>\d+)"
@@ -46,8 +46,9 @@ def _stream(given: Path) -> StreamFiles:
     data = given.with_name(given.name.removesuffix(".inprogress"))
     name = data.name.removesuffix(".xtc2") + ".smd.xtc2"
     offsets = data.parent / "smalldata" / name
-    there = on_disk(offsets).is_file()
-    return StreamFiles(data, offsets if there else None, growing=data != given)
+    # One that was cut off at once, or has just been begun, is of no use.
+    usable = on_disk(offsets).is_file() and begins(on_disk(offsets))
+    return StreamFiles(data, offsets if usable else None, growing=data != given)
 
 
 def run_of(data: Path) -> tuple[str, int] | None:

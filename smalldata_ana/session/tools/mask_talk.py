@@ -161,7 +161,8 @@ class MaskTalk:
             if self._tool.layers == before:
                 return False
             new = self._say_step(len(before), masked)
-            kept = self._dialogue.yes("Add this mask?", new > 0, help=_ADD_HELP)
+            sensible = new > 0 and not self._tool.selected.all()
+            kept = self._dialogue.yes("Add this mask?", sensible, help=_ADD_HELP)
         except (SmallDataError, Back) as problem:
             if str(problem):
                 self._dialogue.write(f"  {problem}")

@@ -97,12 +97,18 @@ def _happy(tool: RoiTool, talk: Dialogue) -> bool:
             return False
 
 
+def _name(text: str) -> str:
+    if text.lower() in _LETTERS:
+        raise UsageError(f"{text!r} answers another question; Enter takes the name")
+    return text
+
+
 def _taken(tool: RoiTool, talk: Dialogue) -> bool:
     """Ask for a name, and take the region under it; False to go back."""
     while True:
         free = tool.free_name()
         try:
-            name = talk.ask("Name?", str, free, help=_NAME_HELP)
+            name = talk.ask("Name?", _name, free, help=_NAME_HELP)
         except Back:
             return False
         try:
