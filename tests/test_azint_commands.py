@@ -492,6 +492,37 @@ def test_a_variation_needs_a_step(anaps, beam):
         anaps.AzInt_centerVar(DETECTOR, varCenter=0, **beam)
 
 
+def test_an_exported_integration_is_there_in_the_next_session(
+    anaps, run, average, tmp_path, beam, caplog
+):
+    anaps.addAzInt(DETECTOR, phiBins=4, **beam).accept()
+    expected = anaps.AzInt(DETECTOR)
+    anaps.exportParams(runs="1-")
+    later = session(run, tmp_path)
+    later.images.add(average)
+    assert later.getAzAvs(DETECTOR) == ["azav"]
+    np.testing.assert_array_equal(later.AzInt().values, expected.values)
+    later.addAzInt(DETECTOR, name="fine", qBin=0.002)
+    assert later.getAzAvs(DETECTOR) == ["azav", "fine"]
+
+
+def test_an_exported_integration_that_does_not_fit_is_left_out(
+    anaps, tmp_path, beam, caplog
+):
+    anaps.addAzInt(DETECTOR, **beam).accept()
+    anaps.exportParams(runs="1-")
+    path = tmp_path / "p.toml"
+    path.write_text(
+        path.read_text()
+        .replace('"azav"', '"other"')
+        .replace("dis_to_sam", "phiBins = [0, 0]\ndis_to_sam")
+    )
+    other = session(anaps.run, tmp_path)
+    with pytest.raises(NameNotFound, match="has no azimuthal integration"):
+        other.getAzInt(DETECTOR)
+    assert "left out" in caplog.text
+
+
 def test_what_an_accepted_integration_knows_is_not_asked_again(anaps, beam):
     anaps.addAzInt(DETECTOR, **beam).accept()
     second = anaps.addAzInt(DETECTOR, name="fine", qBin=0.002)

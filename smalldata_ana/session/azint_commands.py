@@ -351,6 +351,9 @@ class AzIntCommands(DetectorCommands, ImageCommands):
 
     def _integrating(self, detname: str | None) -> str:
         """Return the detector that is meant: the only one with an integration."""
+        from smalldata_ana.session.exported_azint import attach_exported
+
+        attach_exported(self)
         having = [name for name in self.det_objects if self._functions(name)]
         only = having[0] if len(having) == 1 else None
         return self.pick_detector(only if detname in (None, "None") else detname)
