@@ -67,12 +67,15 @@ def test_a_region_accepted_again_stands_for_that_of_the_file(session):
     assert region.value == [[0, 1], [0, 2], [0, 2]]
 
 
-def test_what_is_not_exported_is_renamed_and_removed(session):
+def test_what_is_not_exported_is_renamed_and_removed(session, capsys):
     accept(session, "A")
     accept(session, "B")
     session.ROIs.rename("A", "spot")
     assert sorted(names(session)) == ["B", "spot"]
     session.ROIs.remove("B")
+    told = capsys.readouterr().out
+    assert "taken away:" in told
+    assert "switches it off" not in told
     assert names(session) == ["spot"]
     assert [entry.name for entry in session.pending] == ["spot"]
 
@@ -96,10 +99,11 @@ def test_names_of_other_runs_are_not_given_again(session):
     assert session.SelectRegion(DETECTOR, ROI=BOX).accept().name == "ROI_1"
 
 
-def test_what_is_exported_is_removed_from_this_run_on(session):
+def test_what_is_exported_is_removed_from_this_run_on(session, capsys):
     accept(session, "A")
     export_params(session, runs="1-")
     session.ROIs.remove("A")
+    assert "anaps.exportParams() switches it off" in capsys.readouterr().out
     assert names(session) == []
     (off,) = session.pending
     assert not off.enabled

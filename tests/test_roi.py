@@ -203,6 +203,7 @@ def test_a_wrong_value_is_refused_later_too():
     [
         ({"ROI": [[0, 1], [0, 31], [0, 5]]}, r"\[0, 31\].*'jungfrau1M'.*\(2, 30, 40\)"),
         ({"ROI": [[0, 31], [0, 5]]}, r"panels, rows, columns\) is \(2, 30, 40\)"),
+        ({"ROI": [[0, 31], [0, 5]]}, r"which panels\? e.g. \[\[0, 2\], \[0, 31\], "),
         ({"userMask": np.ones((3, 3))}, r"\(3, 3\).*\(2, 30, 40\)"),
         ({"userMask": np.zeros(SHAPE)}, "no pixel of ROI .* is good"),
     ],

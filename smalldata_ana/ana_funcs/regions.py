@@ -102,9 +102,12 @@ def boxes_within(
         inside = all(end <= n for (_, end), n in zip(box, shape, strict=False))
         if len(box) != len(shape) or not inside:
             axes = " (panels, rows, columns)" if len(shape) == 3 else ""
+            pairs = [list(pair) for pair in box]
+            panels = [[0, shape[0]], *pairs]
+            missing = f"; which panels? e.g. {panels}" if len(pairs) == 2 else ""
             raise ParameterError(
-                f"ROI = {[list(pair) for pair in box]} does not lie in {detector!r}, "
-                f"whose shape{axes} is {shape}"
+                f"ROI = {pairs} does not lie in {detector!r}, whose shape{axes} is "
+                f"{shape}{missing if axes else ''}"
             )
     return boxes
 

@@ -172,6 +172,15 @@ class Regions:
         how = f"ROIs.remove({name!r}, {region.entry.detector!r})"
         with self._step(how):
             self._take_away(region, how)
+        print(f"taken away: {region.entry}{self._still_to_write(region)}")
+
+    def _still_to_write(self, region: KnownRegion) -> str:
+        """Say what is to be done so that the file no longer has a region."""
+        entry, pending = region.entry, self._session.pending
+        key = (entry.path, entry.name)
+        if any((e.path, e.name) == key and not e.enabled for e in pending):
+            return "; anaps.exportParams() switches it off in the parameter file"
+        return ""
 
     @contextlib.contextmanager
     def _step(self, how: str) -> Iterator[None]:
