@@ -10,6 +10,7 @@ import numpy as np
 from simulated import DetectorSpec, RunSpec, SimulatedRun, make_run, ours
 
 from smalldata_ana.places import places
+from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.session.azint_commands import AzIntCommands
 from smalldata_ana.session.center_commands import CenterCommands
 from smalldata_ana.session.parameter_commands import ParameterCommands
@@ -51,6 +52,12 @@ def session(run: Any, folder: Path) -> Session:
         return places(experiment, directory=folder, params=folder / "p.toml")
 
     return Session(run, places_of=places_of)
+
+
+def whole_session(run: Any, folder: Path) -> SmallDataAna_psana:
+    """Return a session with all commands, that keeps its files in a folder."""
+    where = places(run.experiment, directory=folder, params=folder / "p.toml")
+    return SmallDataAna_psana(run, places_of=lambda experiment: where)
 
 
 def open_calibrant(made: SimulatedRun) -> Any:

@@ -6,10 +6,7 @@ import gc
 
 import matplotlib.pyplot as plt
 import pytest
-from ring_run import DETECTOR, make_calibrant, open_calibrant
-
-from smalldata_ana.places import places
-from smalldata_ana.session.anaps import SmallDataAna_psana
+from ring_run import DETECTOR, make_calibrant, open_calibrant, whole_session
 
 BOX = [[1, 2], [4, 20], [5, 15]]
 EDGES = {"shape": "edges"}
@@ -23,19 +20,14 @@ def run(tmp_path_factory):
     with_data.close()
 
 
-def new_session(run, folder):
-    where = places(run.experiment, directory=folder, params=folder / "p.toml")
-    return SmallDataAna_psana(run, places_of=lambda experiment: where)
-
-
 @pytest.fixture(scope="module")
 def average(run, tmp_path_factory):
-    return new_session(run, tmp_path_factory.mktemp("average")).AvImage(DETECTOR)
+    return whole_session(run, tmp_path_factory.mktemp("average")).AvImage(DETECTOR)
 
 
 @pytest.fixture
 def anaps(run, average, tmp_path):
-    session = new_session(run, tmp_path)
+    session = whole_session(run, tmp_path)
     session.images.add(average)
     yield session
     plt.close("all")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pytest
-from ring_run import DETECTOR, DISTANCE, ENERGY, make_calibrant, open_calibrant
+from ring_run import (
+    DETECTOR,
+    DISTANCE,
+    ENERGY,
+    make_calibrant,
+    open_calibrant,
+    whole_session,
+)
 from terminal import Talk
 
 from smalldata_ana.errors import FileError, NameNotFound, ParameterError
 from smalldata_ana.parameters.file import ParameterFile, right_entries
-from smalldata_ana.places import places
-from smalldata_ana.session.anaps import SmallDataAna_psana
 from smalldata_ana.session.tools.roi import RoiTool
 from smalldata_ana.session.tools.roi_dialogue import choose_region
 
@@ -40,20 +45,15 @@ def run(tmp_path_factory):
     with_data.close()
 
 
-def new_session(run, folder):
-    where = places(run.experiment, directory=folder, params=folder / "p.toml")
-    return SmallDataAna_psana(run, places_of=lambda experiment: where)
-
-
 @pytest.fixture(scope="module")
 def average(run, tmp_path_factory):
-    return new_session(run, tmp_path_factory.mktemp("average")).AvImage(DETECTOR)
+    return whole_session(run, tmp_path_factory.mktemp("average")).AvImage(DETECTOR)
 
 
 @pytest.fixture
 def anaps(run, average, tmp_path):
     (tmp_path / "p.toml").write_text(HEAD.format(run.experiment) + RIGHT + WRONG)
-    session = new_session(run, tmp_path)
+    session = whole_session(run, tmp_path)
     session.images.add(average)
     yield session
     plt.close("all")
@@ -158,7 +158,7 @@ def test_what_is_forgotten_is_not_exported(anaps, capsys):
     with pytest.raises(NameNotFound, match=r"'A' in .*; there are 'B', 'roi'"):
         anaps.forget("A", DETECTOR)
     script = anaps.saveScript(anaps.places.params.with_name("again.py")).read_text()
-    again = new_session(anaps.run, anaps.places.params.parent)
+    again = whole_session(anaps.run, anaps.places.params.parent)
     again.images.add(anaps.getAvImage(DETECTOR))
     exec(script, {"anaps": again})
     assert [entry.name for entry in again.pending] == ["B"]
